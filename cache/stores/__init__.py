@@ -1,0 +1,1 @@
+"""Where entries live. base.py is the contract; one file per store."""

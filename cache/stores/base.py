@@ -1,0 +1,81 @@
+"""The contract of a store: it owns rows *and* vectors together, so they can never disagree.
+
+Every method is safe to call from one event loop with many tasks. A store raises `StoreFault` for
+its own trouble and nothing else. "No such entry" is never an error.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cache.entry import Entry, Record, Vectors
+
+Clock = Callable[[], float]  # Unix time in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry nominated by its vectors. `similarity` is the lowest cosine over its pictures."""
+
+    entry: Entry
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What the store holds now, and what it has let go since it was opened."""
+
+    entries: int
+    bytes: int
+    bytes_max: int
+    evicted: int
+    expired: int
+    set_aside: int  # rows found corrupt: kept apart, never served
+
+
+class Store(Protocol):
+    """Rows and vectors of stored answers. An expired entry is never returned by any method."""
+
+    async def asked(self, partition: str) -> bool:
+        """Whether this question has any answer in this scope: False is a certain miss."""
+        ...
+
+    async def sized(self, partition: str, sizes: tuple[tuple[int, int], ...]) -> bool:
+        """Whether an entry of the partition has pictures of exactly these sizes (else no pixel hit is possible)."""
+        ...
+
+    async def exact(self, key: str) -> Entry | None: ...
+
+    async def pixel(self, key: str) -> Entry | None: ...
+
+    async def nearest(
+        self, partition: str, space: str, vectors: Vectors, floor: float, most: int
+    ) -> list[Candidate]:
+        """Of the `most` entries of this partition and space with the highest mean cosine, those whose lowest
+        per-picture cosine is >= `floor`; highest mean first. An entry with another number of pictures never matches."""
+        ...
+
+    async def evidence(self, entry_id: str) -> tuple[bytes, ...]:
+        """What the guard needs of the entry's pictures; empty if nothing was kept or the entry is gone."""
+        ...
+
+    async def reply(self, entry_id: str) -> bytes | None:
+        """The stored answer; marks the entry as used. None if it is gone or its row is corrupt."""
+        ...
+
+    async def put(self, record: Record) -> None:
+        """Store durably: once this returns, a kill of the process loses nothing. Replaces an entry with the same
+        exact key. Evicts the least recently used entries if the byte budget is exceeded."""
+        ...
+
+    async def remove(self, entry_id: str) -> bool:
+        """Forget an entry, its vectors and its evidence. False if there was none."""
+        ...
+
+    def size(self) -> Size: ...
+
+    async def check(self) -> list[str]:
+        """Every broken invariant between rows, files, keys and vectors, in words. Empty means sound."""
+        ...
+
+    async def close(self) -> None: ...

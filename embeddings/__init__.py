@@ -1,0 +1,1 @@
+"""Pictures to vectors. Knows nothing of HTTP or caches."""
