@@ -14,6 +14,7 @@ class Doubt(StrEnum):
     FIRST_ASKED = "first-asked"  # this question was never answered in this scope
     NEW_PICTURE = "new-picture"  # the question is known, no picture is near enough
     RUNG_FORBIDDEN = "rung-forbidden"  # the mode in force ends below the rung that might have hit
+    NO_PLAIN_VIEW = "no-plain-view"  # 16-bit and the like: no rendering that every server agrees on
     EMBEDDER_NOT_READY = "embedder-not-ready"  # near hits need vectors; the model is still loading or gone
     # Something was found, and this request may not have it.
     STALE = "stale"  # older than the request or its time to live allows

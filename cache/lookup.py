@@ -1,0 +1,161 @@
+"""The ladder of identity, climbed top to bottom in one place: exact, pixel, near and verified, or a miss.
+
+Each rung costs more than the one before, so `Looks` computes what a rung needs only when it is reached.
+Faults are raised (`CacheFault`, or whatever an embedder raises); gateway/plan.py makes a miss of them.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from typing import Protocol
+
+from cache import guard
+from cache.entry import Entry, Vectors
+from cache.keys import Asked
+from cache.stores.base import Store
+from cache.verdict import Different, Doubt, Same, Verdict
+
+Sizes = tuple[tuple[int, int], ...]
+Work = Callable[[Callable[[], list[Verdict]]], Awaitable[list[Verdict]]]
+
+
+class Rung(IntEnum):
+    """How far a lookup may climb."""
+
+    EXACT = 1
+    PIXEL = 2
+    NEAR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which terms an answer may be served. `fit` says what is against an entry, or None."""
+
+    highest: Rung
+    floor: float | None  # lowest cosine that nominates; None: the embedder's own
+    fit: Callable[[Entry], Doubt | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    entry: Entry
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pixel:
+    entry: Entry
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    entry: Entry
+    reply: bytes
+    similarity: float  # lowest cosine over the pictures
+    score: float  # the guard's, highest over the pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    doubt: Doubt
+    similarity: float | None = None  # of the nearest entry that was nominated and refused
+
+
+Hit = Exact | Pixel | Near
+Found = Hit | Miss
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors with the space they live in, and the cosine that nominates in that space."""
+
+    space: str
+    vectors: Vectors
+    threshold: float
+
+
+class Looks(Protocol):
+    """What the asked pictures look like, each step dearer than the one before and done at most once."""
+
+    async def sizes(self) -> Sizes: ...
+    async def pixels(self) -> tuple[str, ...]: ...
+    async def views(self) -> tuple[guard.View, ...]: ...
+    async def embedded(self) -> Embedded | None:
+        """None while the embedder is not ready."""
+        ...
+
+
+# The nearest first: what the first two do not prove, the third has never been seen to.
+_CANDIDATES_MOST = 5
+_VERIFIED_MOST = 2
+
+
+async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
+    """The first rung that holds. `work` runs the guard where it does not hold up the event loop."""
+    doubts: list[Doubt] = []
+    if (exact := await store.exact(asked.exact)) and (reply := await _reply(store, exact, terms, doubts)):
+        return Exact(exact, reply)
+    if not await store.asked(asked.partition):
+        return Miss(Doubt.FIRST_ASKED)
+    if terms.highest < Rung.PIXEL:
+        return Miss(doubts[0] if doubts else Doubt.RUNG_FORBIDDEN)
+
+    if await store.sized(asked.partition, await looks.sizes()):
+        pixel = await store.pixel(asked.pixel(await looks.pixels()))
+        if pixel and (reply := await _reply(store, pixel, terms, doubts)):
+            return Pixel(pixel, reply)
+    if doubts:  # these very pictures are stored, and this caller may not have the answer
+        return Miss(doubts[0])
+    if terms.highest < Rung.NEAR:
+        return Miss(Doubt.RUNG_FORBIDDEN)
+
+    return await _near(store, asked, looks, terms, work)
+
+
+async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
+    if not (views := await looks.views()):
+        return Miss(Doubt.NO_PLAIN_VIEW)
+    embedded = await looks.embedded()
+    if embedded is None:
+        return Miss(Doubt.EMBEDDER_NOT_READY)
+    floor = embedded.threshold if terms.floor is None else terms.floor
+    nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
+    refusals: list[Miss] = []
+    for candidate in nominated[:_VERIFIED_MOST]:
+        if doubt := terms.fit(candidate.entry):
+            refusals.append(Miss(doubt, candidate.similarity))
+            continue
+        evidence = await store.evidence(candidate.entry.id)
+        match _overall(await work(partial(compare, evidence, views))):
+            case Different(doubt):
+                refusals.append(Miss(doubt, candidate.similarity))
+            case Same(score):
+                if reply := await store.reply(candidate.entry.id):
+                    return Near(candidate.entry, reply, candidate.similarity, score)
+    return refusals[0] if refusals else Miss(Doubt.NEW_PICTURE)
+
+
+def compare(evidence: tuple[bytes, ...], views: tuple[guard.View, ...]) -> list[Verdict]:
+    """The guard's verdict on each picture, in order, up to the first that is different. Pure."""
+    if len(evidence) != len(views):
+        return [Different(Doubt.NEW_PICTURE)]
+    verdicts: list[Verdict] = []
+    for stored, view in zip(evidence, views, strict=True):
+        verdicts.append(guard.compare(guard.decode(stored), view))
+        if isinstance(verdicts[-1], Different):
+            break
+    return verdicts
+
+
+def _overall(verdicts: list[Verdict]) -> Verdict:
+    refused = next((verdict for verdict in verdicts if isinstance(verdict, Different)), None)
+    return refused or Same(max((verdict.score or 0.0 for verdict in verdicts), default=0.0))
+
+
+async def _reply(store: Store, entry: Entry, terms: Terms, doubts: list[Doubt]) -> bytes | None:
+    if doubt := terms.fit(entry):
+        doubts.append(doubt)
+        return None
+    return await store.reply(entry.id)

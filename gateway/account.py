@@ -1,0 +1,223 @@
+"""What happened to each request, told once: one `Trail` gives the header, the log line and the counters.
+
+Nothing here holds a prompt, a picture or a credential. Rates have honest denominators: the hit rate is
+hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cache.entry import Entry
+from cache.lookup import Exact, Hit, Near, Pixel
+from cache.verdict import Doubt
+from gateway.config import Price
+from gateway.question import Bypass, Unstored
+
+log = logging.getLogger("lookalike.access")
+
+CACHE_NAME = "lookalike"  # how this cache calls itself in Cache-Status
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Trail:
+    """One request's way through the gateway. Each stage writes what it did, in order."""
+
+    method: str
+    path: str
+    started_s: float  # on the monotonic clock
+    dialect: str | None = None
+    model: str | None = None
+    pictures: int = 0
+    hit: str | None = None  # exact, pixel or near
+    entry: Entry | None = None
+    similarity: float | None = None
+    bypass: Bypass | None = None
+    doubt: Doubt | None = None
+    requested: str | None = None  # the caller's own wish that kept the cache out: no-cache, only-if-cached
+    status: int | None = None
+    error: str | None = None
+    stored: str | None = None  # id of the entry that this request's reply became
+    unstored: Unstored | None = None
+    stages_s: dict[str, float] = field(default_factory=dict)
+
+    def found(self, hit: Hit) -> None:
+        self.entry = hit.entry
+        match hit:
+            case Exact():
+                self.hit = "exact"
+            case Pixel():
+                self.hit = "pixel"
+            case Near(similarity=similarity):
+                self.hit, self.similarity = "near", similarity
+
+    @contextmanager
+    def stage(self, name: str, monotonic: Clock) -> Iterator[None]:
+        begun = monotonic()
+        try:
+            yield
+        finally:
+            self.stages_s[name] = self.stages_s.get(name, 0.0) + monotonic() - begun
+
+    @property
+    def reason(self) -> str | None:
+        """Why this was no hit, in one word."""
+        return self.requested or self.bypass or self.doubt
+
+    def cache_status(self, now_s: float) -> str:
+        """The Cache-Status field of RFC 9211. Whether a reply will be stored is not known when its head leaves."""
+        if self.entry is not None:
+            return f"{CACHE_NAME}; hit; ttl={int(self.entry.expires_s - now_s)}; detail={self.hit}"
+        if self.requested:
+            forward = "request"
+        elif self.bypass:
+            forward = "bypass"
+        else:
+            forward = "stale" if self.doubt is Doubt.STALE else "miss"
+        return f"{CACHE_NAME}; fwd={forward}" + (f"; detail={self.reason}" if self.reason else "")
+
+    def line(self, seconds: float) -> dict[str, Any]:
+        """The request in one flat record, for the log."""
+        facts = {
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "cache": self.hit or ("error" if self.error else "bypass" if self.bypass else "miss"),
+            "reason": self.reason,
+            "ms": round(seconds * 1000, 1),
+            "model": self.model,
+            "pictures": self.pictures or None,
+            "entry": self.entry.id if self.entry else None,
+            "similarity": None if self.similarity is None else round(self.similarity, 4),
+            "stored": self.stored,
+            "unstored": self.unstored,
+            "error": self.error,
+            "stages_ms": {name: round(value * 1000, 1) for name, value in self.stages_s.items()} or None,
+        }
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters since the store was made. They survive a restart; a kill loses at most the last seconds."""
+
+    requests: int = 0
+    hits: Counter[str] = field(default_factory=Counter)  # by class
+    misses: Counter[str] = field(default_factory=Counter)  # by doubt or wish
+    bypasses: Counter[str] = field(default_factory=Counter)  # by reason
+    errors: Counter[str] = field(default_factory=Counter)  # by code
+    stored: int = 0
+    unstored: Counter[str] = field(default_factory=Counter)  # by reason
+    tokens_in_saved: int = 0
+    tokens_out_saved: int = 0
+    hits_without_tokens: int = 0  # the upstream never said how many
+    upstream_s_saved: float = 0.0
+    money_saved: dict[str, float] = field(default_factory=dict)  # by currency
+    hits_without_price: int = 0
+
+
+class Account:
+    """Totals of all trails, kept in `file` (None: in memory only)."""
+
+    def __init__(self, price_of: Callable[[str], Price | None], monotonic: Clock, file: Path | None) -> None:
+        self._price_of = price_of
+        self._monotonic = monotonic
+        self._file = file
+        self._written: bytes | None = None
+        self.totals = _read(file) if file else Totals()
+
+    def close_trail(self, trail: Trail) -> None:
+        """Count a finished request and write its line."""
+        totals = self.totals
+        totals.requests += 1
+        if trail.error:
+            totals.errors[trail.error] += 1
+        if trail.entry is not None and trail.hit is not None:
+            totals.hits[trail.hit] += 1
+            self._save(trail.entry)
+        elif trail.bypass:
+            totals.bypasses[trail.bypass] += 1
+        elif trail.reason:
+            totals.misses[trail.reason] += 1
+        if trail.stored:
+            totals.stored += 1
+        if trail.unstored:
+            totals.unstored[trail.unstored] += 1
+        if log.isEnabledFor(logging.INFO):
+            log.info("request", extra={"facts": trail.line(self._monotonic() - trail.started_s)})
+
+    def _save(self, entry: Entry) -> None:
+        totals = self.totals
+        totals.upstream_s_saved += entry.upstream_s
+        if entry.tokens_in is None and entry.tokens_out is None:
+            totals.hits_without_tokens += 1
+        totals.tokens_in_saved += entry.tokens_in or 0
+        totals.tokens_out_saved += entry.tokens_out or 0
+        price = self._price_of(entry.model)
+        money = price.of(entry.tokens_in, entry.tokens_out, entry.upstream_s) if price else None
+        if price is None or money is None:
+            totals.hits_without_price += 1
+        else:
+            totals.money_saved[price.currency] = totals.money_saved.get(price.currency, 0.0) + money
+
+    def report(self) -> dict[str, Any]:
+        """The statistics as /cache/stats shows them. Unknown money is "unknown", never zero."""
+        totals = self.totals
+        hits, misses, bypasses = (sum(c.values()) for c in (totals.hits, totals.misses, totals.bypasses))
+        asked = hits + misses
+        money: Any = {currency: round(value, 6) for currency, value in totals.money_saved.items()}
+        return {
+            "requests": totals.requests,
+            "asked_of_cache": asked,
+            "hits": {"total": hits, **{kind: totals.hits[kind] for kind in ("exact", "pixel", "near")}},
+            "hit_rate": hits / asked if asked else None,
+            "misses": {"total": misses, "by_reason": dict(totals.misses)},
+            "bypasses": {"total": bypasses, "by_reason": dict(totals.bypasses)},
+            "errors": dict(totals.errors),
+            "stored": totals.stored,
+            "not_stored": dict(totals.unstored),
+            "saved": {
+                "calls": hits,
+                "tokens_in": totals.tokens_in_saved,
+                "tokens_out": totals.tokens_out_saved,
+                "hits_with_unknown_tokens": totals.hits_without_tokens,
+                "upstream_seconds": round(totals.upstream_s_saved, 3),
+                "money": money or ("unknown" if totals.hits_without_price else {}),
+                "hits_with_unknown_price": totals.hits_without_price,
+            },
+        }
+
+    def write(self) -> None:
+        """Keep the totals on disk, atomically; nothing is written if nothing changed. Blocking."""
+        if self._file is None:
+            return
+        data = orjson.dumps(asdict(self.totals))
+        if data != self._written:
+            new = self._file.with_suffix(".new")
+            new.write_bytes(data)
+            new.replace(self._file)
+            self._written = data
+
+
+def _read(file: Path) -> Totals:
+    """The totals in `file`. A file that is missing or damaged counts from zero: statistics never stop a start."""
+    try:
+        values = json.loads(file.read_bytes())
+        known: dict[str, Any] = {key: values[key] for key in Totals.__dataclass_fields__ if key in values}
+        for key, value in known.items():
+            if isinstance(value, dict) and key != "money_saved":
+                known[key] = Counter(value)
+        return Totals(**known)
+    except FileNotFoundError:
+        return Totals()
+    except (OSError, ValueError, TypeError):
+        logging.getLogger("lookalike").warning("the statistics in %s cannot be read; counting from zero", file)
+        return Totals()

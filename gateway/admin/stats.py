@@ -1,0 +1,22 @@
+"""GET /cache/stats: what was asked, what was answered from the cache and why not, and what it saved."""
+
+from dataclasses import asdict
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.admin.health import describe
+
+
+async def stats(request: Request) -> Response:
+    running = request.app.state.running
+    prices = {model: price.model_dump(exclude_none=True) for model, price in running.settings.prices.items()}
+    return JSONResponse(
+        running.account.report()
+        | {
+            "store": asdict(running.store.size()),
+            "embedder": describe(running.embedding.state),
+            "prices": prices or "unknown",
+            "uptime_s": round(running.monotonic() - running.started_s, 1),
+        }
+    )

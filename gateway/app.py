@@ -1,0 +1,108 @@
+"""The composition root: settings to objects, routes, start and stop. Nothing is decided here."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import anyio
+import anyio.to_thread
+from embeddings.batching import EmbeddingService
+from embeddings.registry import ClipOptions, Loaded, load
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from cache.stores.base import Clock, Store
+from cache.stores.embedded import EmbeddedStore
+from cache.stores.memory import MemoryStore
+from gateway import admin
+from gateway.account import Account
+from gateway.config import Settings
+from gateway.fingerprint import Workers
+from gateway.forward import Upstream
+from gateway.plan import Planner
+from gateway.receive import Gateway
+
+log = logging.getLogger("lookalike")
+
+ACCOUNT_FILE = "statistics.json"
+_ACCOUNT_EVERY_S = 5.0
+
+wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come from
+
+
+@dataclass(slots=True)
+class Running:
+    """The parts of a gateway that is up, for the endpoints under /cache/."""
+
+    settings: Settings
+    store: Store
+    account: Account
+    embedding: EmbeddingService
+    monotonic: Clock
+    started_s: float
+    version: str
+
+
+def create_app(
+    settings: Settings, store: Store, clock: Clock = wall_clock, monotonic: Clock = time.perf_counter
+) -> Starlette:
+    """The gateway as an ASGI application over an open store, which its lifespan closes in the end. The embedder
+    is loaded in the background, so that requests are served at once."""
+    file = settings.cache_dir / ACCOUNT_FILE if settings.store == "embedded" else None
+    account = Account(settings.price, monotonic, file)
+    embedding = EmbeddingService(lambda: load_embedder(settings))
+    upstream = Upstream(settings, monotonic)
+    planner = Planner(settings, store, embedding, Workers(settings.workers), clock, monotonic)
+    gateway = Gateway(settings, upstream, planner, account, store.secret(), clock, monotonic)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        embedding.start()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_write_account, account)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
+            account.write()
+            embedding.close()
+            await upstream.close()
+            await store.close()
+
+    app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
+    app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
+    app.state.running = Running(settings, store, account, embedding, monotonic, monotonic(), product_version())
+    return app
+
+
+def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
+    match settings.store:
+        case "memory":
+            return MemoryStore(clock, settings.cache_bytes_max)
+        case "embedded":
+            return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
+
+
+def load_embedder(settings: Settings) -> Loaded:
+    """Blocking, and slow for CLIP. Raises EmbedderUnavailable."""
+    options = ClipOptions(settings.clip_model, settings.clip_pretrained, settings.clip_device)
+    return load(settings.embedder, options)
+
+
+def product_version() -> str:
+    try:
+        return version("lookalike")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+async def _write_account(account: Account) -> None:
+    while True:
+        await anyio.sleep(_ACCOUNT_EVERY_S)
+        try:
+            await anyio.to_thread.run_sync(account.write)
+        except OSError as error:
+            log.warning("the statistics could not be written: %s", error)

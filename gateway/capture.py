@@ -1,0 +1,126 @@
+"""From the bytes of a reply to a whole answer, or to the reason why it is not one. Sans-IO.
+
+`Tap` collects the bytes as they pass to the client; `read` makes the answer of them once they have all
+come. A stream is kept whole or not at all. `pack`/`unpack` are the stored form of an answer.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+from cache.entry import pack as pack_row
+from cache.entry import unpack as unpack_row
+from gateway.dialects.base import Dialect
+from gateway.question import Question, Reply, Unstored
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+# A compressed reply may not grow beyond this many times the limit for a reply as it came.
+_INFLATED_MOST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An upstream's reply, as bytes. `complete`: it ended as HTTP says that it should."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    complete: bool
+    too_large: bool
+    seconds: float
+
+
+class Tap:
+    """Collects what passes, up to a limit; beyond it, it forgets everything and stays forgotten."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._chunks: list[bytes] = []
+        self._bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        self._bytes += len(chunk)
+        if self.too_large:
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+
+    @property
+    def too_large(self) -> bool:
+        return self._bytes > self._bytes_max
+
+    def taken(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: int) -> Reply | Unstored:
+    """The whole, storable answer, or why there is none."""
+    if answered.status != 200:
+        return Unstored.STATUS
+    if not answered.complete:
+        return Unstored.CUT_SHORT
+    if answered.too_large:
+        return Unstored.REPLY_TOO_LARGE
+    sent = {name.lower(): value.strip() for name, value in answered.headers}
+    coding = sent.get(b"content-encoding", b"identity").lower()
+    body = _inflated(answered.body, coding, bytes_max * _INFLATED_MOST)
+    if isinstance(body, Unstored):
+        return body
+    media_type = sent.get(b"content-type", b"").decode("latin-1")
+    if media_type.lower().startswith("text/event-stream"):
+        reply = _stream(dialect, question, body)
+    else:
+        reply = dialect.whole(body)
+    if isinstance(reply, Unstored):
+        return reply
+    if why := dialect.unstorable(reply):
+        return why
+    return replace(reply, named=_named(reply, question), media_type=media_type)
+
+
+def pack(reply: Reply) -> bytes:
+    return pack_row({field.name: getattr(reply, field.name) for field in fields(Reply)})
+
+
+def unpack(data: bytes) -> Reply:
+    """The reverse of `pack`. Raises CorruptRow."""
+    head, _ = unpack_row(data)
+    return Reply(**(head | {"chunks": tuple(head["chunks"])}))
+
+
+def _stream(dialect: Dialect, question: Question, body: bytes) -> Reply | Unstored:
+    framing = dialect.framing()
+    try:
+        frames = framing.feed(body)
+    except ValueError:
+        return Unstored.MALFORMED
+    return Unstored.CUT_SHORT if framing.rest() else dialect.assemble(frames, question.choices)
+
+
+def _named(reply: Reply, question: Question) -> bool:
+    """Whether the upstream built its id from the caller's."""
+    name = reply.body.get("id")
+    return bool(question.request_id) and isinstance(name, str) and name.endswith(question.request_id or "")
+
+
+def _inflated(body: bytes, coding: bytes, bytes_max: int) -> bytes | Unstored:
+    match coding:
+        case b"identity" | b"":
+            return body
+        case b"gzip" | b"x-gzip":
+            attempts = [zlib.MAX_WBITS | 16]
+        case b"deflate":  # zlib as the RFC says, or raw as some servers send it
+            attempts = [zlib.MAX_WBITS, -zlib.MAX_WBITS]
+        case _:
+            return Unstored.ENCODED_REPLY
+    for bits in attempts:
+        inflater = zlib.decompressobj(bits)
+        try:
+            plain = inflater.decompress(body, bytes_max)
+        except zlib.error:
+            continue
+        if inflater.unconsumed_tail:
+            return Unstored.REPLY_TOO_LARGE
+        return plain if inflater.eof else Unstored.CUT_SHORT
+    return Unstored.ENCODED_REPLY

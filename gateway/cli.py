@@ -1,0 +1,106 @@
+"""The `lookalike` command. Reads flags, speaks to people; what it starts lives elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gateway.config import Settings, load_settings
+from gateway.errors import ConfigError
+from gateway.question import Mode
+
+cli = typer.Typer(
+    help="A caching gateway for vision-language models: the same picture asked the same question is answered once.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file with settings", show_default=False)]
+
+
+def _flag(text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, show_default=False)
+
+
+@cli.command()
+def serve(
+    upstream: Annotated[str | None, _flag("Base URL of the model's endpoint, with or without /v1")] = None,
+    host: Annotated[str | None, _flag("Address to listen on [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, _flag("Port to listen on [default: 8080]")] = None,
+    cache_dir: Annotated[Path | None, _flag("Directory of the store [default: .lookalike]")] = None,
+    store: Annotated[str | None, _flag("embedded, or memory (forgets on exit) [default: embedded]")] = None,
+    embedder: Annotated[str | None, _flag("auto, clip or dct [default: auto]")] = None,
+    clip_model: Annotated[str | None, _flag("open_clip model [default: ViT-B-32]")] = None,
+    clip_pretrained: Annotated[str | None, _flag("open_clip tag, or path of a checkpoint")] = None,
+    clip_device: Annotated[str | None, _flag("auto, cpu or cuda [default: auto]")] = None,
+    mode: Annotated[Mode | None, _flag("Highest rung that may answer [default: near]")] = None,
+    threshold: Annotated[float | None, _flag("Cosine that nominates [default: the embedder's, clip 0.95]")] = None,
+    ttl_s: Annotated[float | None, _flag("Seconds that an answer is served [default: 30 days]")] = None,
+    log_format: Annotated[str | None, _flag("text or json [default: text]")] = None,
+    log_level: Annotated[str | None, _flag("debug, info, warning or error [default: info]")] = None,
+    config: Config = None,
+) -> None:
+    """Start the gateway in front of an upstream."""
+    from gateway.server import run
+
+    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
+    run(_settings(config, **flags), err)
+
+
+@cli.command()
+def demo(
+    embedder: Annotated[str, _flag("dct needs no download; clip or auto use CLIP [default: dct]")] = "dct",
+    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep serving after the story, until Ctrl-C")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON")] = False,
+) -> None:
+    """See it work, with no upstream at hand: a labelled stand-in, a gateway, and a story of pictures."""
+    from gateway.demo.story import tell
+
+    raise typer.Exit(tell(embedder, keep, as_json, out, err))
+
+
+@cli.command()
+def check(
+    upstream: Annotated[str | None, _flag("Base URL of the upstream")] = None,
+    cache_dir: Annotated[Path | None, _flag("Directory of the store")] = None,
+    config: Config = None,
+) -> None:
+    """Validate a configuration and a store, and say in words what is wrong."""
+    from gateway.checkup import examine
+
+    settings = _settings(config, upstream=upstream, cache_dir=cache_dir)
+    raise typer.Exit(examine(settings, out))
+
+
+@cli.command()
+def stats(
+    url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8080",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /cache/stats")] = False,
+) -> None:
+    """Show what a running gateway answered, and what that saved."""
+    from gateway.report import fetch, show
+
+    report = fetch(url)
+    if isinstance(report, str):
+        err.print(f"[red]{report}[/]")
+        raise typer.Exit(1)
+    if as_json:
+        out.print_json(json.dumps(report))
+    else:
+        show(report, out)
+
+
+def _settings(config: Path | None, **flags: Any) -> Settings:
+    try:
+        return load_settings(config, **flags)
+    except ConfigError as error:
+        err.print(f"[red]The settings do not work:[/]\n{error}", highlight=False)
+        raise typer.Exit(2) from error
+
+
+def main() -> None:
+    cli()

@@ -1,0 +1,171 @@
+"""Settings: the only reader of the environment and of the configuration file.
+
+From weak to strong: one TOML file, `LOOKALIKE_*` environment variables, command-line flags. A name that
+does not exist is an error, so that a misspelt setting cannot go unnoticed.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from gateway.errors import ConfigError
+from gateway.question import Mode
+
+PREFIX = "LOOKALIKE_"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+_MIB = 2**20
+
+
+class Price(BaseModel):
+    """What the upstream costs: per million tokens, or per hour of a machine that you pay for anyway."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_per_million: float | None = Field(None, ge=0, allow_inf_nan=False)
+    output_per_million: float | None = Field(None, ge=0, allow_inf_nan=False)
+    per_upstream_hour: float | None = Field(None, ge=0, allow_inf_nan=False)
+    currency: str = Field(min_length=1, max_length=8)
+
+    @model_validator(mode="after")
+    def one_way_of_paying(self) -> Self:
+        by_token = (self.input_per_million, self.output_per_million)
+        if (self.per_upstream_hour is None) == (by_token == (None, None)) or (None in by_token and any(by_token)):
+            raise ValueError(
+                "give input_per_million and output_per_million, or per_upstream_hour for a machine of your own"
+            )
+        return self
+
+    def of(self, tokens_in: int | None, tokens_out: int | None, upstream_s: float) -> float | None:
+        """The money for one answer; None if the upstream did not count the tokens that the price needs."""
+        if self.per_upstream_hour is not None:
+            return self.per_upstream_hour * upstream_s / 3600
+        if tokens_in is None or tokens_out is None:
+            return None
+        assert self.input_per_million is not None
+        assert self.output_per_million is not None
+        return (tokens_in * self.input_per_million + tokens_out * self.output_per_million) / 1_000_000
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and its bounds. docs/configuration.md lists them; a test compares the two."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    upstream: str = Field(description="Base URL of the endpoint that serves the model, with or without /v1")
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    cache_dir: Path = Field(Path(".lookalike"), description="Directory of the store; one process at a time")
+    store: Literal["embedded", "memory"] = Field("embedded", description="memory forgets everything on exit")
+    cache_bytes_max: int = Field(
+        10 * 1024 * _MIB, ge=_MIB, description="Bytes of stored answers and evidence; beyond it the least used go"
+    )
+    ttl_s: float = Field(30 * 86400, gt=0, description="Seconds after which a stored answer is not served any more")
+
+    mode: Mode = Field(Mode.NEAR, description="Highest rung that may answer: off, exact, pixel or near")
+    embedder: Literal["auto", "clip", "dct"] = Field("auto", description="auto: clip, or dct if it has no weights")
+    threshold: float | None = Field(
+        None, gt=0, le=1, description="Cosine that nominates a near hit; default: the embedder's own (clip 0.95)"
+    )
+    clip_model: str = Field("ViT-B-32", description="open_clip model name")
+    clip_pretrained: str = Field("laion2b_s34b_b79k", description="open_clip tag, or path of a local checkpoint")
+    clip_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where CLIP runs")
+    workers: int = Field(
+        default_factory=lambda: max(2, os.cpu_count() or 2),
+        ge=1,
+        description="Threads that decode and compare",
+    )
+
+    connect_timeout_s: float = Field(10, gt=0, description="Seconds to reach the upstream")
+    read_timeout_s: float = Field(30, gt=0, description="Seconds without a byte from the upstream, the first included")
+    upstream_connections_max: int = Field(1000, ge=1, description="Connections to the upstream at once")
+
+    body_bytes_max: int = Field(
+        64 * _MIB, ge=1024, description="Largest request that is read for the cache; larger ones are streamed past it"
+    )
+    reply_bytes_max: int = Field(8 * _MIB, ge=1024, description="Largest reply that is kept")
+    pixels_max: int = Field(50_000_000, ge=1, description="Largest picture that is decoded, in pixels")
+
+    prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
+    log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
+
+    @field_validator("upstream")
+    @classmethod
+    def is_a_base_url(cls, value: str) -> str:
+        import httpx
+
+        try:
+            url = httpx.URL(value)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"not a URL: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("give a URL such as http://localhost:8000 or https://host/compatible-mode/v1")
+        if url.query or url.fragment or url.userinfo:
+            raise ValueError("give the base URL alone, without query, fragment or password")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def price(self, model: str) -> Price | None:
+        return self.prices.get(model) or self.prices.get("*")
+
+
+def load_settings(config: Path | None = None, **flags: Any) -> Settings:
+    """The settings in force. Flags that are None were not given. Raises ConfigError in words."""
+    path = config or (Path(named) if (named := os.environ.get(CONFIG_VARIABLE)) else None)
+    if path is not None and not path.is_file():
+        raise ConfigError(f"there is no configuration file {path}")
+    _refuse_unknown_variables()
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        return FromFile(**{name: value for name, value in flags.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigError(_in_words(error, path)) from error
+
+
+def _refuse_unknown_variables() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise ConfigError(f"no such setting: {', '.join(unknown)} (in the environment)")
+
+
+def _in_words(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"]) or "settings"
+        match problem["type"]:
+            case "missing":
+                words = f"is needed: --{name.replace('_', '-')}, {PREFIX}{name.upper()} or `{name}` in the TOML file"
+            case "extra_forbidden":
+                words = f"is no setting{f' (in {path})' if path else ''}"
+            case "value_error":  # the value may hold a password: it is not repeated
+                words = problem["msg"].removeprefix("Value error, ")
+            case _:
+                words = f"{problem['msg']} (got {problem['input']!r})"
+        lines.append(f"{name}: {words}")
+    return "\n".join(lines)

@@ -1,0 +1,16 @@
+"""The dialects that the gateway reads. A new one is one file and one line here.
+
+Order matters only where two claim one path; none do.
+"""
+
+from gateway.dialects.base import Dialect
+from gateway.dialects.openai_chat import OpenAIChat
+
+DIALECTS: tuple[Dialect, ...] = (OpenAIChat(),)
+
+
+def claim(method: str, path: str) -> Dialect | None:
+    """The dialect of this request, by method and path alone: never by host, Accept or user agent."""
+    if method != "POST":
+        return None
+    return next((dialect for dialect in DIALECTS if dialect.claims(path)), None)

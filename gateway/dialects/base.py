@@ -1,0 +1,59 @@
+"""The contract of a dialect: one wire format, as pure functions over values. One file each.
+
+A dialect that is in doubt raises NotCacheable while reading a request (it is then forwarded as it
+is) and returns Unstored while reading a reply (it is then not kept). A field it does not know stays
+in the key. tests/contracts/dialect_contract.py states the rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Protocol
+
+from gateway.dialects.framing import Frame, Framing
+from gateway.question import Call, Fresh, Question, Reply, Unstored, Usage
+
+
+class Dialect(Protocol):
+    name: ClassVar[str]
+    stream_type: ClassVar[str]  # Content-Type of a stream that is made here from an answer that came whole
+
+    def claims(self, path: str) -> bool:
+        """Whether a POST to this path speaks the dialect."""
+        ...
+
+    def parse(self, call: Call) -> Question:
+        """Read a request. Raises NotCacheable when in doubt."""
+        ...
+
+    def framing(self) -> Framing:
+        """A fresh decoder for one stream."""
+        ...
+
+    def whole(self, body: bytes) -> Reply | Unstored:
+        """Read a reply that came in one piece."""
+        ...
+
+    def assemble(self, frames: Sequence[Frame], choices: int) -> Reply | Unstored:
+        """Read a stream of `choices` answers that ended cleanly; CUT_SHORT unless its own end marks were seen."""
+        ...
+
+    def unstorable(self, reply: Reply) -> Unstored | None:
+        """Why a whole reply must not be kept, or None."""
+        ...
+
+    def usage(self, reply: Reply) -> Usage: ...
+
+    def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
+        """The reply with new ids and times, consistent over all its chunks; everything else as it was."""
+        ...
+
+    def body(self, reply: Reply) -> bytes:
+        """The reply in one piece."""
+        ...
+
+    def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
+        """The reply as a stream, cut as it was; `assemble(stream(reply, True))` has the same body."""
+        ...
+
+    def error(self, status: int, code: str, message: str) -> bytes:
+        """An error of ours in the shape that this dialect's clients understand."""
+        ...

@@ -1,0 +1,81 @@
+"""Bytes to frames and back. Sans-IO: any chunking of the same bytes gives the same frames.
+
+Server-sent events as https://html.spec.whatwg.org/multipage/server-sent-events.html defines them:
+lines end in CRLF, LF or CR; one space after the colon is dropped; comments are ignored; an event
+counts only once its blank line has come.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event of a stream. `event` is its name where the format has names."""
+
+    data: str
+    event: str | None = None
+
+
+class Framing(Protocol):
+    """A decoder of one stream."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Frames completed by these bytes. Raises ValueError if they are not UTF-8."""
+        ...
+
+    def rest(self) -> bytes:
+        """What came after the last complete frame: not empty means that the stream was cut."""
+        ...
+
+
+class ServerSentEvents:
+    """A decoder of text/event-stream."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._data: list[str] = []
+        self._event: str | None = None
+        self._first = True
+
+    def feed(self, data: bytes) -> list[Frame]:
+        self._buffer += data
+        frames = []
+        for line in self._lines():
+            if frame := self._line(line):
+                frames.append(frame)
+        return frames
+
+    def rest(self) -> bytes:
+        pending = "\n".join(self._data).encode()
+        return pending + self._buffer.strip(b"\r\n")
+
+    def _lines(self) -> list[str]:
+        # A CR at the very end may be half of a CRLF: it waits for the next bytes.
+        held = b"\r" if self._buffer.endswith(b"\r") else b""
+        text = self._buffer[: len(self._buffer) - len(held)]
+        lines = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._buffer = lines.pop() + held
+        return [line.decode() for line in lines]
+
+    def _line(self, line: str) -> Frame | None:
+        if self._first:
+            line, self._first = line.removeprefix("\ufeff"), False
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._event = value
+        return None
+
+    def _dispatch(self) -> Frame | None:
+        data, event = self._data, self._event
+        self._data, self._event = [], None
+        return Frame("\n".join(data), event) if data else None
+
+
+def encode_sse(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"

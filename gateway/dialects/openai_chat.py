@@ -1,0 +1,174 @@
+"""OpenAI chat completions, as vLLM, SGLang, LMDeploy, llama.cpp, Ollama, DashScope and Ark speak it too. Pure.
+
+The request's rules: every field is part of the key unless it is named in `_NOT_ASKED`. The reply's: it
+is whole only if every choice has a finish reason and the stream's own end mark came.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import orjson
+
+from gateway.dialects import openai_stream
+from gateway.dialects.framing import Frame, Framing, ServerSentEvents
+from gateway.dialects.parts import take_pictures, without_nulls
+from gateway.dialects.strict_json import read_object
+from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
+
+# Fields that do not change the answer: who asks, for which bill, in which queue, and how it is delivered.
+_NOT_ASKED = frozenset(
+    "stream stream_options user safety_identifier metadata store request_id rid session_id prompt_cache_key "
+    "prompt_cache_retention prompt_cache_options service_tier priority data_parallel_rank routed_dp_rank extra_key "
+    "id_slot cache_prompt n_cache_reuse sse_ping_interval stream_interval keep_alive".split()
+)
+# Delivery options that a replay honours; any other stays in the key, for it shapes the recorded chunks.
+_REPLAYED_STREAM_OPTIONS = frozenset(("include_usage", "include_obfuscation"))
+_STATEFUL = ("kv_transfer_params", "ec_transfer_params", "previous_response_id", "conversation", "context_id")
+_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options")
+# Paths that end alike but mean something else: Ark's bots run tools, its contexts keep state.
+_OTHER_MEANINGS = ("/bots/chat/completions", "/context/chat/completions")
+
+_DONE_REASONS = frozenset(("stop", "end_turn", "stop_sequence", "eos", "word"))
+_NOT_DONE_REASONS = {
+    "length": Unstored.TRUNCATED,
+    "max_tokens": Unstored.TRUNCATED,
+    "tool_calls": Unstored.TOOL_CALLS,
+    "function_call": Unstored.TOOL_CALLS,
+    "content_filter": Unstored.REFUSED,
+    "refusal": Unstored.REFUSED,
+}
+_RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
+_ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
+
+
+class OpenAIChat:
+    name: ClassVar[str] = "openai-chat"
+    stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+
+    def claims(self, path: str) -> bool:
+        return path.endswith("/chat/completions") and not path.endswith(_OTHER_MEANINGS)
+
+    def parse(self, call: Call) -> Question:
+        body = without_nulls(read_object(call.body))
+        _refuse_state(body)
+        messages, pictures = take_pictures(body.get("messages"))
+        if not pictures:
+            raise NotCacheable(Bypass.NO_PICTURE)
+        model, stream, choices = body.get("model", ""), body.get("stream", False), body.get("n", 1)
+        options = body.get("stream_options", {})
+        if not (isinstance(model, str) and isinstance(stream, bool) and isinstance(options, dict)):
+            raise NotCacheable(Bypass.UNKNOWN_SHAPE)
+        if not isinstance(choices, int) or isinstance(choices, bool) or choices < 1:
+            raise NotCacheable(Bypass.UNKNOWN_SHAPE)
+        asked = {key: item for key, item in body.items() if key not in _NOT_ASKED} | {"messages": messages}
+        if asked.get("tools") == []:  # ollama-python writes this for "none"
+            del asked["tools"]
+        if shaping := {k: v for k, v in options.items() if v and k not in _REPLAYED_STREAM_OPTIONS}:
+            asked["stream_options"] = shaping
+        include_usage = stream and options.get("include_usage") is True
+        return Question(model, asked, pictures, stream, include_usage, choices, _request_id(body, call))
+
+    def framing(self) -> Framing:
+        return ServerSentEvents()
+
+    def whole(self, body: bytes) -> Reply | Unstored:
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return Unstored.MALFORMED
+        if not isinstance(value, dict):
+            return Unstored.MALFORMED
+        if openai_stream.is_error(value):
+            return Unstored.ERROR_IN_REPLY
+        choices = value.get("choices")
+        if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
+            return Unstored.MALFORMED
+        return Reply(value)
+
+    def assemble(self, frames: Sequence[Frame], choices: int) -> Reply | Unstored:
+        return openai_stream.assemble(frames, choices)
+
+    def unstorable(self, reply: Reply) -> Unstored | None:
+        if any(reply.body.get(key) for key in _RAN_TOOLS):
+            return Unstored.SERVER_TOOLS_RAN
+        for choice in reply.body["choices"]:
+            if why := _unstorable_choice(choice):
+                return why
+        return None
+
+    def usage(self, reply: Reply) -> Usage:
+        usage = reply.body.get("usage")
+        if not isinstance(usage, dict):
+            return Usage(None, None)
+        return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+
+    def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
+        old = reply.body.get("id")
+        if not isinstance(old, str):
+            return reply
+        prefix = match[0] if (match := _ID_PREFIX.match(old)) else ""
+        # vLLM makes its id from the caller's request id, SGLang uses it as it is: so does the replay.
+        token = question.request_id if reply.named and question.request_id else fresh.token
+        new = {"id": prefix + token, "created": fresh.now_s}
+        chunks = tuple(_with(chunk, new) for chunk in reply.chunks)
+        return replace(reply, body=_with(reply.body, new), chunks=chunks)
+
+    def body(self, reply: Reply) -> bytes:
+        return orjson.dumps(reply.body)
+
+    def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
+        for chunk in reply.chunks or openai_stream.cut(reply.body):
+            if (delivered := openai_stream.delivered(chunk, include_usage)) is not None:
+                yield Frame(orjson.dumps(delivered).decode())
+        yield Frame(openai_stream.DONE)
+
+    def error(self, status: int, code: str, message: str) -> bytes:
+        kind = "invalid_request_error" if status < 500 else "api_error"
+        return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def _refuse_state(body: Object) -> None:
+    if any(key in body for key in _STATEFUL):
+        raise NotCacheable(Bypass.STATEFUL)
+    if any(body.get(key) for key in _SERVER_TOOLS):
+        raise NotCacheable(Bypass.SERVER_TOOLS)
+    if body.get("audio") or body.get("modalities") not in (None, ["text"]):
+        raise NotCacheable(Bypass.UNKNOWN_PART)
+
+
+def _request_id(body: Object, call: Call) -> str | None:
+    for value in (body.get("request_id"), body.get("rid"), call.headers.get("x-request-id")):
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def _is_choice(choice: object) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+
+
+def _unstorable_choice(choice: Object) -> Unstored | None:
+    message: Object = choice["message"]
+    if message.get("tool_calls") or message.get("function_call"):
+        return Unstored.TOOL_CALLS
+    if message.get("refusal") or choice.get("moderation_hit_type"):
+        return Unstored.REFUSED
+    if message.get("annotations"):
+        return Unstored.SERVER_TOOLS_RAN
+    reason = choice.get("finish_reason")
+    if reason not in _DONE_REASONS:
+        return _NOT_DONE_REASONS.get(reason, Unstored.UNFINISHED) if isinstance(reason, str) else Unstored.UNFINISHED
+    if not any(message.get(key) for key in openai_stream.TEXTS):
+        return Unstored.EMPTY
+    return None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _with(value: Object, new: Object) -> Object:
+    """With those of `new`'s fields that are there already, in their place."""
+    return {key: new.get(key, item) for key, item in value.items()}

@@ -1,0 +1,148 @@
+"""A chat completion as a stream of chunks, put together and cut apart. Pure.
+
+`assemble` turns the chunks of a whole stream into the body that the same answer would have had in one
+piece; `cut` does the reverse. `assemble(cut(body))` is `body` again, unknown fields and nulls included.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from gateway.dialects.framing import Frame
+from gateway.question import Object, Reply, Unstored
+
+DONE = "[DONE]"
+TEXTS = ("reasoning", "reasoning_content", "content", "refusal")
+
+_LISTS = ("token_ids", "tool_calls")
+_IN_EVERY_CHUNK = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+_WITH_THE_TEXT = ("logprobs", "token_ids")
+
+
+def assemble(frames: Sequence[Frame], choices: int) -> Reply | Unstored:
+    chunks: list[Object] = []
+    done = False
+    for frame in frames:
+        if done:
+            return Unstored.MALFORMED
+        if frame.data == DONE:
+            done = True
+            continue
+        chunk = _read(frame)
+        if isinstance(chunk, Unstored):
+            return chunk
+        chunks.append(chunk)
+    body = _join(chunks)
+    if isinstance(body, Unstored):
+        return body
+    finished = [choice.get("finish_reason") is not None for choice in body["choices"]]
+    # Some servers (transformers') never send [DONE], but close with the usage, which is known only at the end.
+    ended = done or (bool(chunks) and chunks[-1].get("usage") is not None)
+    if not ended or len(finished) != choices or not all(finished):
+        return Unstored.CUT_SHORT
+    return Reply(body, tuple(chunks))
+
+
+def is_error(value: Object) -> bool:
+    """An error object: nested (OpenAI), flat (SGLang), or a code with a message (DashScope)."""
+    flat = "choices" not in value and "message" in value and "code" in value
+    return value.get("error") is not None or value.get("object") == "error" or flat
+
+
+def delivered(chunk: Object, include_usage: bool) -> Object | None:
+    """The chunk as a client gets it that did or did not ask for usage; None if it does not get it."""
+    if include_usage:
+        return chunk
+    if not chunk["choices"] and chunk.get("usage") is not None:
+        return None
+    return {key: item for key, item in chunk.items() if key != "usage" or item is not None}
+
+
+def cut(body: Object) -> Iterator[Object]:
+    """The chunks of an answer that came in one piece: per choice its role, its text and its end; then usage."""
+    base = {key: body[key] for key in _IN_EVERY_CHUNK if key in body} | {"object": "chat.completion.chunk"}
+    closing = body.get("usage") is not None
+    extras = {key: item for key, item in body.items() if key not in (*base, "choices", "usage")}
+    if "usage" in body and not closing:
+        extras["usage"] = None
+    for choice in body["choices"]:
+        for piece in _cut_choice(choice):
+            yield base | {"choices": [{"index": choice.get("index", 0), **piece}]} | extras
+            extras = {}
+    if closing:
+        yield base | {"choices": [], "usage": body["usage"]}
+
+
+def _cut_choice(choice: Object) -> Iterator[Object]:
+    message: Object = choice["message"]
+    texts = {key: message[key] for key in TEXTS if isinstance(message.get(key), str)}
+    opening = {key: item for key, item in message.items() if key not in texts} | dict.fromkeys(texts, "")
+    yield {"delta": opening, "finish_reason": None}
+    with_text = {key: choice[key] for key in _WITH_THE_TEXT if key in choice}
+    for name in TEXTS:
+        if texts.get(name):
+            yield {"delta": {name: texts[name]}, **with_text, "finish_reason": None}
+            with_text = {}
+    ending = {k: v for k, v in choice.items() if k not in ("index", "message", *_WITH_THE_TEXT)}
+    yield {"delta": {}, **with_text, **ending}
+
+
+def _read(frame: Frame) -> Object | Unstored:
+    try:
+        chunk = orjson.loads(frame.data)
+    except orjson.JSONDecodeError:
+        return Unstored.MALFORMED
+    if frame.event == "error" or (isinstance(chunk, dict) and is_error(chunk)):
+        return Unstored.ERROR_IN_REPLY
+    if not isinstance(chunk, dict) or not isinstance(chunk.get("choices"), list):
+        return Unstored.MALFORMED
+    return chunk
+
+
+def _join(chunks: Sequence[Object]) -> Object | Unstored:
+    body: Object = {}
+    choices: dict[int, Object] = {}
+    for chunk in chunks:
+        for key, item in chunk.items():
+            if key != "choices" and (body.get(key) is None or (key == "usage" and item is not None)):
+                body[key] = item
+        for choice in chunk["choices"]:
+            if not isinstance(choice, dict) or not isinstance(choice.get("delta"), dict):
+                return Unstored.MALFORMED
+            index = choice.get("index", 0)
+            if not isinstance(index, int):
+                return Unstored.MALFORMED
+            _add_choice(choices.setdefault(index, {"index": index, "message": {}}), choice)
+    usage = {"usage": body.pop("usage")} if "usage" in body else {}
+    ordered = [choices[index] for index in sorted(choices)]
+    return body | {"object": "chat.completion", "choices": ordered} | usage
+
+
+def _add_choice(whole: Object, piece: Object) -> None:
+    for key, item in piece["delta"].items():
+        _add(whole["message"], key, item, text=key in TEXTS)
+    for key, item in piece.items():
+        if key not in ("index", "delta"):
+            _add(whole, key, item)
+
+
+def _add(whole: Object, key: str, item: Any, text: bool = False) -> None:
+    """Texts and lists grow, log probabilities grow list by list, of anything else the last that is set counts."""
+    old = whole.get(key)
+    if item is None:
+        whole.setdefault(key, None)
+    elif text and isinstance(item, str) and isinstance(old, str):
+        whole[key] = old + item
+    elif key in _LISTS and isinstance(item, list) and isinstance(old, list):
+        whole[key] = old + item
+    elif key == "logprobs" and isinstance(item, dict) and isinstance(old, dict):
+        whole[key] = {k: _joined(old.get(k), item.get(k)) for k in {**old, **item}}
+    else:
+        whole[key] = item
+
+
+def _joined(old: Any, item: Any) -> Any:
+    if isinstance(old, list) and isinstance(item, list):
+        return old + item
+    return old if item is None else item

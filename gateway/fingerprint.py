@@ -1,0 +1,89 @@
+"""What the pictures of one request look like: computed step by step, in worker threads, each step once.
+
+This is the `Looks` that the cache's ladder climbs by; what a miss did not need yet is computed while
+the upstream works, so that storing the answer costs the client nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from cache import guard
+from cache.lookup import Embedded, Sizes
+from embeddings.base import RGB, Space, Vectors
+from gateway import pictures
+from gateway.pictures import Picture
+
+T = TypeVar("T")
+
+
+class Embedding(Protocol):
+    """The part of embeddings.batching.EmbeddingService that is needed here."""
+
+    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None: ...
+
+    @property
+    def threshold(self) -> float | None: ...
+
+
+class Workers:
+    """Threads for decoding, hashing and comparing: as many at once as there are cores to run them."""
+
+    def __init__(self, most: int) -> None:
+        self._limiter = anyio.CapacityLimiter(most)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+class Fingerprint:
+    """The looks of a request's pictures. One task at a time may ask."""
+
+    def __init__(self, loaded: Sequence[Picture], workers: Workers, embedding: Embedding, pixels_max: int) -> None:
+        self.files = tuple(picture.digest for picture in loaded)
+        self._pictures = tuple(loaded)
+        self._workers = workers
+        self._embedding = embedding
+        self._pixels_max = pixels_max
+        self._sizes: Sizes | None = None
+        self._pixels: tuple[str, ...] | None = None
+        self._views: tuple[guard.View | None, ...] | None = None
+        self._embedded: Embedded | None = None
+
+    async def sizes(self) -> Sizes:
+        if self._sizes is None:
+            self._sizes = await self._each(lambda picture: pictures.size(picture, self._pixels_max))
+        return self._sizes
+
+    async def pixels(self) -> tuple[str, ...]:
+        if self._pixels is None:
+            await self.sizes()  # nothing is decoded before its size is known
+            self._pixels = await self._each(pictures.pixels)
+        return self._pixels
+
+    async def views(self) -> tuple[guard.View, ...]:
+        """One view per picture, or none at all if one of them has no plain rendering."""
+        if self._views is None:
+            await self.sizes()
+            self._views = await self._each(pictures.view)
+        plain = tuple(view for view in self._views if view is not None)
+        return plain if len(plain) == len(self._views) else ()
+
+    async def embedded(self) -> Embedded | None:
+        if self._embedded is None and (views := await self.views()):
+            answer = await self._embedding.embed([view.rgb for view in views])
+            threshold = self._embedding.threshold
+            if answer is not None and threshold is not None:
+                space, vectors = answer
+                self._embedded = Embedded(space.key, vectors, threshold)
+        return self._embedded
+
+    async def evidence(self) -> tuple[bytes, ...]:
+        """What the guard will need of these pictures once they are gone."""
+        views = await self.views()
+        return await self._workers.run(lambda: tuple(guard.encode(view) for view in views))
+
+    async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:
+        return await self._workers.run(lambda: tuple(look(picture) for picture in self._pictures))

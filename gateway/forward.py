@@ -1,0 +1,118 @@
+"""A request to the upstream and its reply back, byte for byte, nothing buffered, both ways.
+
+What breaks on one side breaks on the other: a client that leaves cancels the upstream's work, a reply
+that the upstream cuts short is cut short to the client (never ended cleanly, for SDKs take a clean end
+for the whole answer). The only file that uses httpx; it has never heard of a cache.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from http.cookiejar import DefaultCookiePolicy
+
+import anyio
+import httpx
+from starlette.types import Send
+
+from gateway import headers
+from gateway.capture import Answered, Tap
+from gateway.config import Settings
+from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from gateway.routing import Base
+
+Raw = Sequence[tuple[bytes, bytes]]
+Body = bytes | AsyncIterator[bytes] | None
+
+
+class Upstream:
+    """The endpoint that serves the model, and the connections to it."""
+
+    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+        self._url = httpx.URL(settings.upstream)
+        self._base = Base.of(self._url.path)
+        self._monotonic = monotonic
+        timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
+        limits = httpx.Limits(max_connections=settings.upstream_connections_max, max_keepalive_connections=100)
+        self._client = httpx.AsyncClient(timeout=timeout, limits=limits)
+        # One client's cookies must never travel with another's request.
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def request(self, method: str, path: str, query: str, fields: Raw, body: Body) -> httpx.Request:
+        """`path` and `query` go out as they came, still percent-encoded: `target` keeps httpx from rewriting them."""
+        target = self._base.target(path) + (f"?{query}" if query else "")
+        return httpx.Request(
+            method,
+            self._url.copy_with(path="/"),
+            headers=list(fields),
+            content=body,
+            extensions={"target": target.encode("latin-1")},
+        )
+
+    async def relay(
+        self,
+        request: httpx.Request,
+        send: Send,
+        own_headers: Callable[[int], Raw],
+        tap: Tap,
+        ending: Callable[[], None],
+    ) -> Answered:
+        """The reply, passed on as it comes. `ending` is called before the client can know that it is whole.
+        Raises UpstreamError as long as nothing has been passed on."""
+        begun = self._monotonic()
+        with _in_our_words(request):
+            response = await self._client.send(request, stream=True)
+        fields = response.headers.raw
+        try:
+            head = [*headers.to_client(fields), *own_headers(response.status_code)]
+            complete = await _pass_on(response, send, head, tap, ending)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+        if complete:
+            await send({"type": "http.response.body", "body": b""})
+        # Otherwise return without ending the response: the server then breaks the connection.
+        seconds = self._monotonic() - begun
+        return Answered(response.status_code, fields, tap.taken(), complete, tap.too_large, seconds)
+
+
+async def _pass_on(response: httpx.Response, send: Send, fields: Raw, tap: Tap, ending: Callable[[], None]) -> bool:
+    """Whether the reply came to its proper end."""
+    await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
+    length = response.headers.get("content-length", "")
+    left = int(length) if length.isdigit() else None
+    try:
+        async for chunk in response.aiter_raw():
+            tap.feed(chunk)
+            if left is not None:
+                left -= len(chunk)
+                if left <= 0:
+                    ending()
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except (httpx.TransportError, httpx.StreamError):
+        return False
+    ending()
+    return True
+
+
+class _in_our_words:
+    """httpx's exceptions in, ours out."""
+
+    def __init__(self, request: httpx.Request) -> None:
+        self._where = f"{request.url.scheme}://{request.url.netloc.decode()}"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        match error:
+            case httpx.ConnectTimeout():
+                raise UpstreamTimeout(f"no connection to the upstream {self._where} in time") from error
+            case httpx.PoolTimeout():
+                raise UpstreamTimeout("every connection to the upstream is in use") from error
+            case httpx.TimeoutException():
+                raise UpstreamTimeout(f"the upstream {self._where} sent nothing for too long") from error
+            case httpx.ConnectError():
+                raise UpstreamUnreachable(f"the upstream {self._where} cannot be reached: {error}") from error
+            case httpx.TransportError():
+                raise UpstreamError(f"the upstream {self._where} broke off before it answered") from error

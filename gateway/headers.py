@@ -1,0 +1,132 @@
+"""Every rule about HTTP header fields has its home here. Pure.
+
+Raw headers are lists of (name, value) bytes, names in lower case, as ASGI gives them.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.errors import CallerError
+from gateway.question import Bypass, Mode, Wishes
+
+Raw = Sequence[tuple[bytes, bytes]]
+
+MODE_HEADER = b"x-lookalike-mode"
+
+# RFC 9110, section 7.6.1, with the two that RFC 2616 named and some software still sends.
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade".split()
+)
+_CREDENTIALS = frozenset(b"authorization x-api-key api-key x-goog-api-key proxy-authorization cookie".split())
+# Who is asking. A cookie is no credential of any model API, and changes from call to call.
+_TENANT = _CREDENTIALS - {b"cookie", b"proxy-authorization"}
+# Another value may mean another account, project, API version or moderation setting: another answer.
+_PARTITIONS = frozenset(
+    b"openai-organization openai-project openai-beta x-dashscope-workspace x-dashscope-datainspection "
+    b"x-project-name anthropic-version anthropic-beta".split()
+)
+# The upstream keeps state for these, or the body is not what it seems.
+_STATEFUL = frozenset(b"x-dashscope-async x-conversation-id".split())
+_ENCRYPTED = frozenset(b"x-dashscope-encryptionkey x-is-encrypted x-encrypt-info x-session-token".split())
+# Coded bodies that capture.py can read back; others are not asked for, so that answers can be kept.
+_READABLE_CODINGS = frozenset((b"gzip", b"deflate", b"identity"))
+
+
+def end_to_end(headers: Raw) -> list[tuple[bytes, bytes]]:
+    """Without the fields that belong to one connection, among them those that Connection names."""
+    dropped = set(_HOP_BY_HOP)
+    for name, value in headers:
+        if name.lower() == b"connection":
+            dropped.update(token.strip().lower() for token in value.split(b","))
+    return [(name.lower(), value) for name, value in headers if name.lower() not in dropped]
+
+
+def to_upstream(headers: Raw, readable: bool) -> list[tuple[bytes, bytes]]:
+    """What travels on. Host becomes the upstream's; Expect was answered here; our own field stays here.
+    With `readable`, only content codings are accepted that the reply can be kept from."""
+    kept = []
+    for name, value in end_to_end(headers):
+        if name in (b"host", b"expect", MODE_HEADER):
+            continue
+        kept.append((name, _readable_codings(value) if readable and name == b"accept-encoding" else value))
+    return kept
+
+
+def to_client(headers: Raw) -> list[tuple[bytes, bytes]]:
+    return end_to_end(headers)
+
+
+def credential(headers: Raw) -> bytes:
+    """Everything that says who is asking, in one string; empty for nobody. Never stored: it is digested."""
+    return b"\n".join(sorted(name + b":" + value for name, value in headers if name in _TENANT))
+
+
+def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
+    """Header fields and query that may lead to another answer, for the key."""
+    found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _PARTITIONS]
+    return tuple(sorted([*found, *([("?", query)] if query else [])]))
+
+
+def readable(headers: Raw) -> dict[str, str]:
+    """What a dialect may see: no credentials; repeated fields joined as RFC 9110 says."""
+    seen: dict[str, str] = {}
+    for name, value in headers:
+        if name not in _CREDENTIALS:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            seen[key] = f"{seen[key]}, {text}" if key in seen else text
+    return seen
+
+
+def bypass(headers: Raw) -> Bypass | None:
+    """A reason in the headers not to ask the cache at all."""
+    for name, value in headers:
+        if name in (b"range", b"upgrade"):
+            return Bypass.RANGE_OR_UPGRADE
+        if name in _STATEFUL:
+            return Bypass.STATEFUL
+        coded = name in (b"content-encoding", b"x-body-compressed") and value.strip().lower() != b"identity"
+        if coded or name in _ENCRYPTED:
+            return Bypass.ENCODED_BODY
+    return None
+
+
+def wishes(headers: Raw) -> Wishes:
+    """The caller's wishes. Raises CallerError for a mode that does not exist."""
+    directives = dict(_directives(value for name, value in headers if name == b"cache-control"))
+    pragma = any(name == b"pragma" and b"no-cache" in value.lower() for name, value in headers)
+    return Wishes(
+        mode=_mode(headers),
+        no_cache="no-cache" in directives or (pragma and not directives),
+        no_store="no-store" in directives,
+        only_if_cached="only-if-cached" in directives,
+        max_age_s=_seconds(directives["max-age"]) if "max-age" in directives else None,
+        min_fresh_s=_seconds(directives["min-fresh"], unreadable=float("inf")) if "min-fresh" in directives else 0.0,
+    )
+
+
+def _mode(headers: Raw) -> Mode:
+    mode = Mode.NEAR
+    for name, value in headers:
+        if name == MODE_HEADER:
+            text = value.decode("latin-1").strip().lower()
+            if text not in list(Mode):
+                raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode)}")
+            mode = mode.stricter(Mode(text))
+    return mode
+
+
+def _directives(values: Iterable[bytes]) -> Iterable[tuple[str, str]]:
+    for value in values:
+        for part in value.decode("latin-1").split(","):
+            name, _, argument = part.partition("=")
+            yield name.strip().lower(), argument.strip().strip('"')
+
+
+def _seconds(text: str, unreadable: float = 0.0) -> float:
+    # RFC 9111, section 4.2.1: what cannot be read counts as the strictest there is.
+    return float(text) if text.isascii() and text.isdigit() else unreadable
+
+
+def _readable_codings(value: bytes) -> bytes:
+    kept = [item.strip() for item in value.split(b",") if item.split(b";")[0].strip().lower() in _READABLE_CODINGS]
+    return b", ".join(kept) or b"identity"

@@ -1,0 +1,139 @@
+"""A reference in a request to a picture: its bytes, then, only when asked for, its size, pixels and view.
+
+Everything is bounded before it is decoded. What cannot be read raises NotCacheable: the upstream may
+still read it, so the request is forwarded. Blocking and CPU-bound; callers use a worker thread.
+"""
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+import pybase64
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from cache import guard
+from cache.keys import digest_bytes
+from gateway.question import Bypass, NotCacheable, PictureRef
+
+# Pillow's own limit warns, then raises; ours (`pixels_max`) is checked before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+_DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_WHITE_SPACE: Final = str.maketrans("", "", " \t\r\n")
+_ORIENTATION_TAG: Final = 0x0112
+_TURNED: Final = frozenset((5, 6, 7, 8))  # orientations that exchange width and height
+# Modes whose pixels a model sees as their plain RGB rendering. Others (16-bit, float, Lab) are rendered
+# differently by different servers: they may hit by their exact pixels, never by likeness.
+_PLAIN_MODES: Final = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture file as it arrived. `digest` is the SHA-256 of its bytes."""
+
+    data: bytes
+    digest: str
+
+
+def load(ref: PictureRef) -> Picture:
+    """The bytes of a data URL, whatever its spelling: media type, line breaks and padding do not matter."""
+    head = _DATA_URL.match(ref.url)
+    if head is None:
+        inline = ref.url[:5].lower() == "data:"
+        raise NotCacheable(Bypass.PICTURE_UNREADABLE if inline else Bypass.PICTURE_BY_REFERENCE)
+    data = _base64(ref.url[head.end() :])
+    if not data:
+        raise NotCacheable(Bypass.PICTURE_UNREADABLE)
+    return Picture(data, digest_bytes(data))
+
+
+def size(picture: Picture, pixels_max: int) -> tuple[int, int]:
+    """Upright (width, height), from the header alone. Raises NotCacheable if no view of it could be trusted."""
+    with _opened(picture) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise NotCacheable(Bypass.PICTURE_ANIMATED)
+        if image.width * image.height > pixels_max:
+            raise NotCacheable(Bypass.PICTURE_TOO_LARGE)
+        turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
+        return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def pixels(picture: Picture) -> str:
+    """Digest of the decoded pixels after EXIF rotation: the same through any lossless container or metadata."""
+    with _opened(picture) as image:
+        upright = _plain(_upright(image))
+        head = f"{upright.mode} {upright.width}x{upright.height} ".encode()
+        return digest_bytes(head + upright.tobytes())
+
+
+def view(picture: Picture) -> guard.View | None:
+    """The working copy that embedder and guard look at, alpha on white. None if its mode has no plain rendering."""
+    with _opened(picture) as image:
+        if image.mode not in _PLAIN_MODES:
+            return None
+        turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
+        full = (image.height, image.width) if turned else image.size
+        # JPEG decoders can scale while decoding, for a fraction of the cost; never below what the guard looks at.
+        shrink = guard.VIEW_SIDE_MAX / max(image.size)
+        if shrink < 1:
+            image.draft("RGB", (round(image.width * shrink), round(image.height * shrink)))
+        return guard.view_of(_rgb(_upright(image)), full)
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError:
+        pass
+    text = text.translate(_WHITE_SPACE).rstrip("=")
+    try:
+        return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        raise NotCacheable(Bypass.PICTURE_UNREADABLE) from None
+
+
+class _opened:
+    """An open Pillow image whose every failure is one exception: the file cannot be read here."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._data = picture.data
+
+    def __enter__(self) -> Image.Image:
+        try:
+            self._image = Image.open(BytesIO(self._data))
+        except Exception as error:
+            raise NotCacheable(Bypass.PICTURE_UNREADABLE) from error
+        return self._image
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._image.close()
+        # Pillow's plug-ins raise anything at all on a broken file (OSError, SyntaxError, struct.error, ...).
+        if isinstance(error, Exception) and not isinstance(error, NotCacheable):
+            raise NotCacheable(Bypass.PICTURE_UNREADABLE) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """One mode for one look: grey and palette as RGB(A), alpha that hides nothing dropped."""
+    if image.mode not in _PLAIN_MODES or image.mode in ("CMYK", "YCbCr"):
+        return image
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        with_alpha = image.convert("RGBA")
+        lowest, _ = with_alpha.getchannel("A").getextrema()
+        return with_alpha.convert("RGB") if lowest == 255 else with_alpha
+    return image.convert("RGB")
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    plain = _plain(image)
+    if plain.mode == "RGBA":
+        white = Image.new("RGBA", plain.size, (255, 255, 255, 255))
+        plain = Image.alpha_composite(white, plain)
+    return np.asarray(plain.convert("RGB"))

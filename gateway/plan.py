@@ -1,0 +1,212 @@
+"""One request, top to bottom: read the question, load its pictures, climb the ladder, decide.
+
+Start reading here. This is the only file that turns a fault of ours into a miss, and the only one that
+knows both what a request asks and what the cache holds. `plan` decides, `finish` keeps the answer.
+"""
+
+import functools
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import anyio
+
+from cache.entry import Entry, Record
+from cache.flight import Landings
+from cache.keys import Asked, Scope, ask
+from cache.lookup import Exact, Found, Miss, Near, Pixel, Rung, Terms, climb
+from cache.stores.base import Clock, Store
+from cache.verdict import Doubt
+from gateway import capture, pictures
+from gateway.account import Trail
+from gateway.capture import Answered
+from gateway.config import Settings
+from gateway.dialects.base import Dialect
+from gateway.errors import NotInCache
+from gateway.fingerprint import Embedding, Fingerprint, Workers
+from gateway.pictures import Picture
+from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
+
+log = logging.getLogger("lookalike")
+
+_RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
+# Below this, parsing and hashing take less than handing them to another thread.
+_ON_LOOP_BYTES = 1_000_000
+# An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
+_LANDING_WAIT_S = 0.5
+
+
+@dataclass(slots=True)
+class Storing:
+    """What is needed to keep the answer to a forwarded request. `prepared` is set once the looks are known."""
+
+    dialect: Dialect
+    question: Question
+    asked: Asked
+    looks: Fingerprint
+    keep: bool
+    prepared: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Answer with this reply; it carries new ids already."""
+
+    dialect: Dialect
+    question: Question
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Ask the upstream; keep its answer if there is a `storing`. The trail says why."""
+
+    storing: Storing | None = None
+
+
+Plan = Serve | Forward
+
+
+class Planner:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        embedding: Embedding,
+        workers: Workers,
+        clock: Clock,
+        monotonic: Clock,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._embedding = embedding
+        self._workers = workers
+        self._clock = clock
+        self._monotonic = monotonic
+        self.landings = Landings()
+
+    async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
+        """Serve from the cache, or forward. Raises NotInCache only where the caller asked for that."""
+        try:
+            plan = await self._decide(dialect, call, wishes, trail)
+        except NotCacheable as refusal:
+            trail.bypass = refusal.why
+            plan = Forward()
+        except Exception:
+            log.exception("the cache failed at a lookup; the request goes to the upstream")
+            trail.bypass = Bypass.CACHE_FAULT
+            plan = Forward()
+        if wishes.only_if_cached and isinstance(plan, Forward):
+            raise NotInCache(f"only-if-cached was asked for, and there is no stored answer ({trail.reason})")
+        return plan
+
+    async def _decide(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
+        mode = self._settings.mode.stricter(wishes.mode)
+        if mode is Mode.OFF:
+            raise NotCacheable(Bypass.MODE_OFF)
+        with trail.stage("read", self._monotonic):
+            question, loaded = await self._read(dialect, call)
+        trail.model, trail.pictures = question.model, len(loaded)
+        scope = Scope(call.tenant, dialect.name, self._settings.upstream, question.model, call.partitions)
+        looks = Fingerprint(loaded, self._workers, self._embedding, self._settings.pixels_max)
+        storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
+        if wishes.no_cache:
+            trail.requested = "no-cache"
+            return Forward(storing)
+        with trail.stage("look", self._monotonic):
+            found = await self._look(storing, mode, wishes)
+        match found:
+            case Exact() | Pixel() | Near():
+                fresh = Fresh(secrets.token_hex(12), int(self._clock()))
+                reply = dialect.renew(capture.unpack(found.reply), question, fresh)
+                trail.found(found)
+                return Serve(dialect, question, reply)
+            case Miss(doubt, similarity):
+                trail.doubt, trail.similarity = doubt, similarity
+                return Forward(storing)
+            case _:
+                assert_never(found)
+
+    async def _read(self, dialect: Dialect, call: Call) -> tuple[Question, tuple[Picture, ...]]:
+        def read() -> tuple[Question, tuple[Picture, ...]]:
+            question = dialect.parse(call)
+            return question, tuple(pictures.load(ref) for ref in question.pictures)
+
+        return read() if len(call.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
+
+    async def _look(self, storing: Storing, mode: Mode, wishes: Wishes) -> Found:
+        store, asked = self._store, storing.asked
+        if not await store.exact(asked.exact):
+            await self.landings.settled(asked.partition, _LANDING_WAIT_S)
+        fit = functools.partial(self._fit, storing.question, wishes)
+        return await climb(
+            store, asked, storing.looks, Terms(_RUNGS[mode], self._settings.threshold, fit), self._workers.run
+        )
+
+    def _fit(self, question: Question, wishes: Wishes, entry: Entry) -> Doubt | None:
+        """What is against serving this entry to this caller."""
+        now_s = self._clock()
+        age_s = entry.age_s(now_s)
+        if wishes.max_age_s is not None and age_s > wishes.max_age_s:
+            return Doubt.STALE
+        if entry.expires_s - now_s < wishes.min_fresh_s:
+            return Doubt.STALE
+        if question.needs_usage and entry.streamed and entry.tokens_out is None:
+            return Doubt.NO_USAGE
+        return None
+
+    async def prepare(self, storing: Storing) -> None:
+        """Learn what storing will need, while the upstream is at work. Trouble shows again in `finish`."""
+        try:
+            await storing.looks.pixels()
+            await storing.looks.embedded()
+            await storing.looks.evidence()
+        except Exception:
+            log.debug("the pictures could not be prepared for the store", exc_info=True)
+        finally:
+            storing.prepared.set()
+
+    async def finish(self, storing: Storing, answered: Answered, trail: Trail) -> None:
+        """Keep the answer, if it is whole and may be kept. Never raises: the client has its answer already."""
+        try:
+            read = functools.partial(
+                capture.read, storing.dialect, storing.question, answered, self._settings.reply_bytes_max
+            )
+            reply = read() if len(answered.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
+            if isinstance(reply, Unstored):
+                trail.unstored = reply
+                return
+            await storing.prepared.wait()
+            record = await self._record(storing, reply, answered)
+            with trail.stage("store", self._monotonic):
+                await self._store.put(record)
+            trail.stored = record.entry.id
+        except NotCacheable:
+            trail.unstored = Unstored.PICTURE_UNREADABLE
+        except Exception:
+            log.exception("an answer could not be stored")
+            trail.unstored = Unstored.STORE_FAULT
+
+    async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
+        looks, now_s = storing.looks, self._clock()
+        usage = storing.dialect.usage(reply)
+        embedded = await looks.embedded()
+        entry = Entry(
+            id=secrets.token_hex(16),
+            partition=storing.asked.partition,
+            exact=storing.asked.exact,
+            pixel=storing.asked.pixel(await looks.pixels()),
+            dialect=storing.dialect.name,
+            model=storing.question.model,
+            created_s=now_s,
+            expires_s=now_s + self._settings.ttl_s,
+            upstream_s=answered.seconds,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            streamed=bool(reply.chunks),
+            space=embedded.space if embedded else None,
+            sizes=await looks.sizes(),
+        )
+        vectors = embedded.vectors if embedded else None
+        return Record(entry, capture.pack(reply), vectors, await looks.evidence())

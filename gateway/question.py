@@ -1,0 +1,154 @@
+"""The values that a request becomes, and the closed set of reasons for not caching it. No I/O, no clock.
+
+`Bypass` says why the cache was not asked, `cache.verdict.Doubt` why it had no answer, `Unstored` why a
+reply was not kept. Each reason is one word, the same in header, log line, statistics, docs and tests.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cache.keys import JSON
+
+# Bodies of providers: checked member by member where they are read, hence Any.
+Object = dict[str, Any]
+
+
+class Bypass(StrEnum):
+    """Why the cache was not asked: the request is forwarded untouched and its reply is not kept."""
+
+    NO_DIALECT = "no-dialect"  # not a path that carries questions about pictures
+    MODE_OFF = "mode-off"  # the operator or the caller turned the cache off
+    NO_PICTURE = "no-picture"
+    PICTURE_BY_REFERENCE = "picture-by-reference"  # a URL, path or id: its content is not in the request
+    PICTURE_UNREADABLE = "picture-unreadable"
+    PICTURE_TOO_LARGE = "picture-too-large"
+    PICTURE_ANIMATED = "picture-animated"
+    UNKNOWN_PART = "unknown-part"  # video, audio, a file or something newer than this version
+    UNKNOWN_SHAPE = "unknown-shape"  # a body that does not have this dialect's form
+    NOT_JSON = "not-json"
+    AMBIGUOUS_JSON = "ambiguous-json"  # duplicate keys, huge numbers: servers may read it differently
+    ENCODED_BODY = "encoded-body"  # compressed or encrypted: not ours to read
+    BODY_TOO_LARGE = "body-too-large"
+    STATEFUL = "stateful"  # the answer depends on, or creates, state at the upstream
+    SERVER_TOOLS = "server-tools"  # the upstream may search or run something: the answer is not the picture's
+    RANGE_OR_UPGRADE = "range-or-upgrade"
+    CACHE_FAULT = "cache-fault"  # ours: counted, logged, never the client's trouble
+
+
+class Unstored(StrEnum):
+    """Why a reply was not kept, although its request could have been answered from the cache."""
+
+    NO_STORE = "no-store"  # the caller asked for it
+    STATUS = "upstream-status"
+    CUT_SHORT = "cut-short"  # the upstream or the client went away before the end
+    ERROR_IN_REPLY = "error-in-reply"
+    MALFORMED = "malformed-reply"
+    ENCODED_REPLY = "encoded-reply"
+    REPLY_TOO_LARGE = "reply-too-large"
+    TRUNCATED = "truncated-answer"  # stopped by the token limit: every retry would get the same stump
+    TOOL_CALLS = "tool-calls"
+    REFUSED = "refused"  # content filter or refusal
+    UNFINISHED = "unfinished-answer"  # a finish reason that is not known to mean "done"
+    EMPTY = "empty-answer"
+    SERVER_TOOLS_RAN = "server-tools-ran"
+    PICTURE_UNREADABLE = "picture-unreadable-here"  # the upstream read it, we could not
+    STORE_FAULT = "store-fault"
+
+
+class NotCacheable(Exception):
+    """Raised by whatever reads a request when it is in doubt; the request is then forwarded as it is."""
+
+    def __init__(self, why: Bypass) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+class Mode(StrEnum):
+    """The highest rung of the ladder that may answer. A caller can only make it stricter."""
+
+    OFF = "off"
+    EXACT = "exact"
+    PIXEL = "pixel"
+    NEAR = "near"
+
+    def stricter(self, other: "Mode") -> "Mode":
+        order = list(Mode)
+        return min(self, other, key=order.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller's headers ask of the cache (RFC 9111, section 5.2.1, and X-Lookalike-Mode)."""
+
+    mode: Mode = Mode.NEAR
+    no_cache: bool = False
+    no_store: bool = False
+    only_if_cached: bool = False
+    max_age_s: float | None = None
+    min_fresh_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that a dialect may read. Header names are lower case; credentials are not among them."""
+
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    tenant: str
+    partitions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRef:
+    """A picture as the request names it: a data URL, or a reference to somewhere else."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, read: what is asked (`asked`, without the pictures), of which model, about which pictures."""
+
+    model: str
+    asked: JSON
+    pictures: tuple[PictureRef, ...]
+    stream: bool
+    include_usage: bool  # the client of a stream wants the closing usage chunk
+    choices: int  # answers wanted for the one question (`n`)
+    request_id: str | None = None  # an id by which the client lets the server name its reply
+
+    @property
+    def needs_usage(self) -> bool:
+        return self.include_usage or not self.stream
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a reply; None where the upstream did not say."""
+
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer. `chunks` are the stream's objects as the upstream cut them; empty if it came in one piece.
+    `named` says that the upstream made its id from the caller's request id, so a replay must as well;
+    `media_type` is the Content-Type it came with."""
+
+    body: Object
+    chunks: tuple[Object, ...] = ()
+    named: bool = False
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What a replay regenerates: a token for new ids, and the time in Unix seconds."""
+
+    token: str
+    now_s: int

@@ -1,0 +1,242 @@
+"""The ASGI end of the gateway: one request in, one reply out, whatever happens in between.
+
+Reads a body only if a dialect claims the path, and never more of it than the limit: everything else
+streams through. Credentials are digested here and go no further, except to the upstream they are for.
+"""
+
+import functools
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import assert_never
+
+import anyio
+from starlette.types import Message, Receive, Scope, Send
+
+from cache.stores.base import Clock
+from gateway import headers
+from gateway.account import Account, Trail
+from gateway.capture import Answered, Tap
+from gateway.config import Settings
+from gateway.dialects import DIALECTS, claim
+from gateway.dialects.base import Dialect
+from gateway.errors import GatewayError
+from gateway.forward import Body, Upstream
+from gateway.plan import Forward, Planner, Serve, Storing
+from gateway.question import Bypass, Call, Unstored
+from gateway.serve import refuse, serve
+
+# A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
+_PARTING_S = 0.05
+
+
+class ClientGone(Exception):
+    """The client left before its request had arrived whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as ASGI gives it. Paths and query stay percent-encoded."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    @property
+    def path(self) -> str:
+        raw = self.scope.get("raw_path") or self.scope["path"].encode()
+        return str(raw.decode("latin-1"))
+
+    @property
+    def query(self) -> str:
+        return str(self.scope["query_string"].decode("latin-1"))
+
+    @property
+    def fields(self) -> headers.Raw:
+        return self.scope["headers"]  # type: ignore[no-any-return]  # ASGI's own shape
+
+    def field(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for key, value in self.fields if key == name), None)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            message: Message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            if chunk := message.get("body", b""):
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+
+class Gateway:
+    def __init__(
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        planner: Planner,
+        account: Account,
+        secret: bytes,
+        clock: Clock,
+        monotonic: Clock,
+    ) -> None:
+        self._settings = settings
+        self._upstream = upstream
+        self._planner = planner
+        self._account = account
+        self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        exchange = Exchange(scope, receive, send)
+        trail = Trail(scope["method"], exchange.path, self._monotonic())
+        dialect = claim(scope["method"], scope["path"])
+        try:
+            await self._answer(exchange, dialect, trail)
+        except ClientGone:
+            trail.error = "client-gone"
+        except GatewayError as error:
+            await refuse(send, error, dialect or DIALECTS[0], trail)
+        finally:
+            self._account.close_trail(trail)
+
+    async def _answer(self, exchange: Exchange, dialect: Dialect | None, trail: Trail) -> None:
+        if dialect is None:
+            trail.bypass = Bypass.NO_DIALECT
+            return await self._forward(exchange, _streamed(exchange), trail)
+        trail.dialect = dialect.name
+        wishes = headers.wishes(exchange.fields)
+        if why := headers.bypass(exchange.fields):
+            trail.bypass = why
+            return await self._forward(exchange, _streamed(exchange), trail)
+        body = await _read(exchange, self._settings.body_bytes_max)
+        if not isinstance(body, bytes):
+            trail.bypass = Bypass.BODY_TOO_LARGE
+            return await self._forward(exchange, body, trail)
+        match await self._planner.plan(dialect, self._call(exchange, body), wishes, trail):
+            case Serve(dialect, question, reply):
+                name = exchange.field(b"x-request-id") or secrets.token_hex(12)
+                await serve(exchange.send, dialect, question, reply, trail, name, self._clock())
+            case Forward(storing):
+                await self._forward(exchange, body, trail, storing)
+        return None
+
+    def _call(self, exchange: Exchange, body: bytes) -> Call:
+        tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()
+        partitions = headers.partitions(exchange.fields, exchange.query)
+        return Call(exchange.path, exchange.query, headers.readable(exchange.fields), body, tenant, partitions)
+
+    async def _forward(self, exchange: Exchange, body: Body, trail: Trail, storing: Storing | None = None) -> None:
+        """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept."""
+        keep = storing if storing is not None and storing.keep else None
+        if storing is not None and keep is None:
+            trail.unstored = Unstored.NO_STORE
+        with ExitStack() as landing:
+            async with anyio.create_task_group() as tasks:
+                if keep is not None:
+                    tasks.start_soon(self._planner.prepare, keep)
+                uploaded = anyio.Event()
+                relay = functools.partial(self._relay, exchange, _announced(body, uploaded), trail, keep, landing)
+                outcome = await _while_connected(exchange, uploaded, relay)
+                if keep is not None and isinstance(outcome, Answered):
+                    await self._planner.finish(keep, outcome, trail)
+                tasks.cancel_scope.cancel()
+        match outcome:
+            case Answered(complete=False):
+                trail.error = "upstream-cut-short"
+            case Answered():
+                pass
+            case GatewayError() | ClientGone():
+                raise outcome
+            case _:
+                assert_never(outcome)
+
+    async def _relay(
+        self, exchange: Exchange, body: Body, trail: Trail, keep: Storing | None, landing: ExitStack
+    ) -> Answered:
+        fields = headers.to_upstream(exchange.fields, readable=keep is not None)
+        request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
+        under_way = False
+
+        def own_headers(status: int) -> headers.Raw:
+            trail.status = status
+            return [(b"cache-status", trail.cache_status(self._clock()).encode())]
+
+        def ending() -> None:
+            # The client may ask again the moment it has the last byte: from here on, that question waits
+            # for this answer to be stored.
+            nonlocal under_way
+            if keep is not None and not under_way:
+                landing.enter_context(self._planner.landings.landing(keep.asked.partition))
+                under_way = True
+
+        tap = Tap(self._settings.reply_bytes_max if keep is not None else 0)
+        return await self._upstream.relay(request, exchange.send, own_headers, tap, ending)
+
+
+async def _while_connected(
+    exchange: Exchange, uploaded: anyio.Event, relay: Callable[[], Awaitable[Answered]]
+) -> Answered | GatewayError | ClientGone:
+    """The relay's outcome; it is cancelled, and the upstream's work with it, when the client leaves."""
+    outcome: Answered | GatewayError | ClientGone = ClientGone()
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        await uploaded.wait()  # until then the request's body is what `receive` gives
+        while (await exchange.receive())["type"] != "http.disconnect":
+            pass
+        await anyio.sleep(_PARTING_S)
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, tasks.cancel_scope)
+        try:
+            outcome = await relay()
+        except (GatewayError, ClientGone) as error:  # as a value: a task group would wrap it
+            outcome = error
+        tasks.cancel_scope.cancel()
+    return outcome
+
+
+def _announced(body: Body, uploaded: anyio.Event) -> Body:
+    """The body; `uploaded` is set when all of it has been taken from the client."""
+    if body is None or isinstance(body, bytes):
+        uploaded.set()
+        return body
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async for chunk in body:
+            yield chunk
+        uploaded.set()
+
+    return chunks()
+
+
+def _streamed(exchange: Exchange) -> Body:
+    """The body as it comes; None where HTTP says that there is none."""
+    framed = exchange.field(b"transfer-encoding") or exchange.field(b"content-length") or "0"
+    return None if framed == "0" else exchange.chunks()
+
+
+async def _read(exchange: Exchange, bytes_max: int) -> bytes | AsyncIterator[bytes]:
+    """The whole body; or, if it is larger than the limit, all of it as a stream."""
+    chunks = exchange.chunks()
+    taken: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size > bytes_max:
+            return _chained(taken, chunks)
+    return b"".join(taken)
+
+
+async def _chained(taken: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in taken:
+        yield chunk
+    async for chunk in rest:
+        yield chunk

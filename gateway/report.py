@@ -1,0 +1,65 @@
+"""`lookalike stats`: /cache/stats of a running gateway as tables for a terminal."""
+
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+
+def fetch(url: str) -> dict[str, Any] | str:
+    """The statistics, or a sentence that says why there are none."""
+    address = url.rstrip("/").removesuffix("/v1") + "/cache/stats"
+    try:
+        response = httpx.get(address, timeout=10)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"No gateway answers at {address}: {error}. Is it running? Give its address with --url."
+    if response.status_code != 200 or "hit_rate" not in response.text:
+        return f"{address} answered, but not as a lookalike gateway does (HTTP {response.status_code})."
+    report: dict[str, Any] = response.json()
+    return report
+
+
+def show(report: dict[str, Any], out: Console) -> None:
+    hits, saved, rate = report["hits"], report["saved"], report["hit_rate"]
+    summary = Table("", "", show_header=False, title="lookalike")
+    summary.add_row("requests", str(report["requests"]))
+    summary.add_row("asked of the cache", str(report["asked_of_cache"]))
+    summary.add_row("hits", f"{hits['total']}  (exact {hits['exact']}, pixel {hits['pixel']}, near {hits['near']})")
+    summary.add_row("hit rate", "no request was asked of the cache yet" if rate is None else f"{rate:.1%}")
+    summary.add_row("upstream time saved", f"{saved['upstream_seconds']:,.1f} s")
+    summary.add_row("tokens saved", f"{saved['tokens_in']:,} in, {saved['tokens_out']:,} out{_unknown(saved)}")
+    summary.add_row("money saved", _money(saved))
+    summary.add_row("stored", f"{report['store']['entries']:,} entries, {report['store']['bytes'] / 2**20:,.1f} MiB")
+    summary.add_row("embedder", _embedder(report["embedder"]))
+    out.print(summary)
+    for title, counts in (
+        ("why the cache had no answer", report["misses"]["by_reason"]),
+        ("why the cache was not asked", report["bypasses"]["by_reason"]),
+        ("why an answer was not stored", report["not_stored"]),
+        ("errors", report["errors"]),
+    ):
+        if counts:
+            table = Table("reason", "requests", title=title)
+            for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+                table.add_row(reason, str(count))
+            out.print(table)
+
+
+def _unknown(saved: dict[str, Any]) -> str:
+    count = saved["hits_with_unknown_tokens"]
+    return f"; {count} hits without a count" if count else ""
+
+
+def _money(saved: dict[str, Any]) -> str:
+    if saved["money"] == "unknown":
+        return "unknown: set [prices] for the models you use"
+    known = ", ".join(f"{value:,.4f} {currency}" for currency, value in saved["money"].items()) or "nothing yet"
+    without = saved["hits_with_unknown_price"]
+    return f"{known}; {without} hits without a price" if without else known
+
+
+def _embedder(state: dict[str, Any]) -> str:
+    if state["state"] != "ready":
+        return f"{state['state']}: {state['why']}" if "why" in state else str(state["state"])
+    return f"{state['space']}" + (f"  (fallback: {state['fallback']})" if "fallback" in state else "")

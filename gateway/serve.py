@@ -1,0 +1,57 @@
+"""A stored answer to the client: in one piece or as a stream, as this request wants it."""
+
+from collections.abc import Sequence
+from email.utils import formatdate
+
+from starlette.types import Send
+
+from gateway.account import CACHE_NAME, Trail
+from gateway.dialects.base import Dialect
+from gateway.dialects.framing import encode_sse
+from gateway.errors import GatewayError
+from gateway.question import Question, Reply
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+async def serve(
+    send: Send, dialect: Dialect, question: Question, reply: Reply, trail: Trail, request_id: str, now_s: float
+) -> None:
+    """Everything at once: pacing a stored stream would only make the client wait."""
+    as_recorded = question.stream == bool(reply.chunks)
+    if question.stream:
+        frames = dialect.stream(reply, question.include_usage)
+        body = b"".join(encode_sse(frame.data.encode()) for frame in frames)
+        media_type = reply.media_type if as_recorded else dialect.stream_type
+    else:
+        body = dialect.body(reply)
+        media_type = reply.media_type if as_recorded else "application/json"
+    trail.status = 200
+    await respond(send, 200, media_type, body, hit_headers(trail, request_id, now_s))
+
+
+def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes, bytes]]:
+    assert trail.entry is not None
+    fields = {
+        "cache-status": trail.cache_status(now_s),
+        "age": str(int(trail.entry.age_s(now_s))),
+        "date": formatdate(now_s, usegmt=True),
+        "x-request-id": request_id,
+        "x-lookalike-entry": trail.entry.id,
+    }
+    if trail.similarity is not None:
+        fields["x-lookalike-similarity"] = f"{trail.similarity:.4f}"
+    return [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
+
+
+async def refuse(send: Send, error: GatewayError, dialect: Dialect, trail: Trail) -> None:
+    """An error of the gateway's own, in the shape that the dialect's clients understand."""
+    trail.status, trail.error = error.status, error.code
+    body = dialect.error(error.status, error.code, f"{CACHE_NAME}: {error}")
+    await respond(send, error.status, "application/json", body, [(b"cache-status", f"{CACHE_NAME}; fwd=miss".encode())])
+
+
+async def respond(send: Send, status: int, media_type: str, body: bytes, headers: Headers) -> None:
+    own = [(b"content-type", media_type.encode("latin-1")), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,145 @@
+"""An application on a socket: uvicorn, set up so that the upstream's bytes stay the upstream's."""
+
+import asyncio
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import anyio
+import uvicorn
+from embeddings.batching import Failed
+from rich.console import Console
+from starlette.types import ASGIApp
+
+from cache.errors import CacheFault
+from embeddings.base import EmbedderUnavailable
+from gateway import logs
+from gateway.app import create_app, open_store, product_version
+from gateway.config import Settings
+
+_DRAIN_S = 30
+
+
+def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
+    """Without uvicorn's own Server and Date fields: a reply carries the upstream's. WebSockets are not relayed."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http="httptools",
+            ws="none",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+    )
+
+
+def run(settings: Settings, console: Console) -> None:
+    """Serve until told to stop. Exits with 1, and a reason in words, if the gateway cannot start."""
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        _loop_runner().run(_serve(settings, console))
+    except CacheFault as error:
+        console.print(f"[red]The store cannot be opened:[/] {error}", highlight=False)
+        sys.exit(1)
+    except EmbedderUnavailable as error:
+        console.print(f"[red]The embedder asked for cannot be had:[/] {error}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        return
+
+
+async def _serve(settings: Settings, console: Console) -> None:
+    store = open_store(settings)
+    app = create_app(settings, store)
+    listening = server(app, settings.host, settings.port)
+    address = f"http://{settings.host}:{settings.port}"
+    console.print(
+        f"lookalike {product_version()} in front of {settings.upstream}\n"
+        f"  point your client's base_url at  {address}/v1\n"
+        f"  statistics                       {address}/cache/stats\n"
+        f"  health                           {address}/cache/health",
+        highlight=False,
+    )
+    why: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_without_embedder, app.state.running.embedding.ready, listening, why)
+        await listening.serve()
+        tasks.cancel_scope.cancel()
+    if why:
+        raise EmbedderUnavailable(why[0])
+    if not listening.started:
+        sys.exit(1)
+
+
+async def _stop_without_embedder(
+    ready: Callable[[], Awaitable[object]], listening: uvicorn.Server, why: list[str]
+) -> None:
+    """An embedder that was asked for by name and cannot be had ends the start; `auto` never fails."""
+    match await ready():
+        case Failed(why=reason):
+            why.append(reason)
+            listening.should_exit = True
+
+
+def _loop_runner() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+class InThread:
+    """An application served on loopback from a thread of its own, for the demo, the benchmarks and the tests."""
+
+    def __init__(self, make: Callable[[], Awaitable[ASGIApp]]) -> None:
+        self._make = make
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen(2048)
+        self._ready = threading.Event()
+        self._server: uvicorn.Server | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="lookalike-server", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            with _loop_runner() as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._server = server(await self._make(), "127.0.0.1", 0)
+        # Set from within: uvicorn has no hook for "I am listening", but the socket already queues connections.
+        asyncio.get_running_loop().call_soon(self._ready.set)
+        await self._server.serve(sockets=[self._socket])
