@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,9 @@ class Account:
         """Keep the totals on disk, atomically; nothing is written if nothing changed. Blocking."""
         if self._file is None:
             return
-        data = orjson.dumps(asdict(self.totals))
+        # Not asdict: it would rebuild each Counter by counting its pairs.
+        values = {name: getattr(self.totals, name) for name in Totals.__dataclass_fields__}
+        data = orjson.dumps(values, option=orjson.OPT_NON_STR_KEYS)
         if data != self._written:
             new = self._file.with_suffix(".new")
             new.write_bytes(data)

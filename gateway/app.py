@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -60,17 +60,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        embedding.start()
-        try:
+        async with AsyncExitStack() as closing:  # each is closed, whatever another does
+            closing.push_async_callback(store.close)
+            closing.push_async_callback(upstream.close)
+            closing.callback(embedding.close)
+            closing.callback(account.write)
+            embedding.start()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_write_account, account)
                 yield
                 tasks.cancel_scope.cancel()
-        finally:
-            account.write()
-            embedding.close()
-            await upstream.close()
-            await store.close()
 
     app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method

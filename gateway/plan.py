@@ -39,13 +39,15 @@ _LANDING_WAIT_S = 0.5
 
 @dataclass(slots=True)
 class Storing:
-    """What is needed to keep the answer to a forwarded request. `prepared` is set once the looks are known."""
+    """What is needed to keep the answer to a forwarded request. `prepared` is set once the looks are known,
+    `answered_s` (Unix time) when the head of the reply came."""
 
     dialect: Dialect
     question: Question
     asked: Asked
     looks: Fingerprint
     keep: bool
+    answered_s: float = 0.0
     prepared: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -189,7 +191,7 @@ class Planner:
             trail.unstored = Unstored.STORE_FAULT
 
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
-        looks, now_s = storing.looks, self._clock()
+        looks = storing.looks
         usage = storing.dialect.usage(reply)
         embedded = await looks.embedded()
         entry = Entry(
@@ -199,8 +201,8 @@ class Planner:
             pixel=storing.asked.pixel(await looks.pixels()),
             dialect=storing.dialect.name,
             model=storing.question.model,
-            created_s=now_s,
-            expires_s=now_s + self._settings.ttl_s,
+            created_s=storing.answered_s,
+            expires_s=storing.answered_s + self._settings.ttl_s,
             upstream_s=answered.seconds,
             tokens_in=usage.tokens_in,
             tokens_out=usage.tokens_out,

@@ -164,8 +164,10 @@ class Gateway:
         under_way = False
 
         def own_headers(status: int) -> headers.Raw:
-            trail.status = status
-            return [(b"cache-status", trail.cache_status(self._clock()).encode())]
+            trail.status, now_s = status, self._clock()
+            if keep is not None:
+                keep.answered_s = now_s
+            return [(b"cache-status", trail.cache_status(now_s).encode())]
 
         def ending() -> None:
             # The client may ask again the moment it has the last byte: from here on, that question waits

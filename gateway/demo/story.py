@@ -105,7 +105,7 @@ def _stage(embedder: str, folder: Path) -> Iterator[str]:
             upstream=upstream.url,
             cache_dir=folder,
             embedder=embedder,
-            prices={"*": _PRICE},  # type: ignore[arg-type]  # typer checked it
+            prices={"*": _PRICE},
         )
 
         async def gateway() -> ASGIApp:

@@ -1,0 +1,88 @@
+"""A real gateway on loopback in front of a fake upstream, each served by uvicorn from a thread."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from gateway.app import create_app, open_store
+from gateway.config import Settings
+from gateway.server import InThread
+from tests.fakes.upstream import FakeUpstream
+
+
+@dataclass
+class Stage:
+    """What a flow plays on."""
+
+    gateway: str  # base URL
+    upstream: FakeUpstream
+    upstream_url: str
+    app: Starlette
+
+    def stats(self) -> dict[str, Any]:
+        return httpx.get(f"{self.gateway}/cache/stats").raise_for_status().json()
+
+    def health(self) -> dict[str, Any]:
+        return httpx.get(f"{self.gateway}/cache/health").raise_for_status().json()
+
+
+Build = Callable[..., Stage]
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    async def made() -> Any:
+        return app
+
+    with InThread(made) as server:
+        yield server.url
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Build]:
+    """Makes a stage with the settings given; `near=False` skips the wait for the embedder."""
+    with ExitStack() as stack:
+
+        def make(near: bool = True, suffix: str = "", **settings: Any) -> Stage:
+            fake = FakeUpstream()
+            upstream_url = stack.enter_context(serving(fake))
+            chosen = Settings(
+                **{"upstream": upstream_url + suffix, "cache_dir": tmp_path / "cache", "embedder": "dct"} | settings
+            )
+            stage = stack.enter_context(gateway_over(chosen))
+            stage.upstream, stage.upstream_url = fake, upstream_url
+            if near:
+                wait_until_ready(stage)
+            return stage
+
+        yield make
+
+
+@contextmanager
+def gateway_over(settings: Settings, **clocks: Any) -> Iterator[Stage]:
+    apps: list[Starlette] = []
+
+    async def made() -> Starlette:
+        apps.append(create_app(settings, open_store(settings, **clocks), **clocks))
+        return apps[0]
+
+    with InThread(made) as server:
+        yield Stage(server.url, FakeUpstream(), settings.upstream, apps[0])
+
+
+def wait_until_ready(stage: Stage) -> None:
+    for _ in range(10_000):
+        if stage.health()["embedder"]["state"] != "loading":
+            return
+    raise AssertionError("the embedder never became ready")
+
+
+@pytest.fixture
+def stage(build: Build) -> Stage:
+    return build()
