@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
 import orjson
 
 from cache.entry import Entry
@@ -132,10 +133,25 @@ class Account:
         self._monotonic = monotonic
         self._file = file
         self._written: bytes | None = None
+        self._ending: set[int] = set()
+        self._closed = anyio.Event()
         self.totals = _read(file) if file else Totals()
+
+    def ending(self, trail: Trail) -> None:
+        """The client is about to have its whole reply: from here on, `settled` waits for this trail."""
+        self._ending.add(id(trail))
+
+    async def settled(self, wait_s: float) -> None:
+        """Wait until every reply that a client has is counted: an answer is stored after it was delivered."""
+        with anyio.move_on_after(wait_s):
+            while self._ending:
+                await self._closed.wait()
 
     def close_trail(self, trail: Trail) -> None:
         """Count a finished request and write its line."""
+        self._ending.discard(id(trail))
+        self._closed.set()
+        self._closed = anyio.Event()
         totals = self.totals
         totals.requests += 1
         if trail.error:

@@ -16,8 +16,8 @@ cli = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(soft_wrap=True)  # sentences are the terminal's to wrap
+err = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file with settings", show_default=False)]
 
@@ -29,19 +29,19 @@ def _flag(text: str, *names: str) -> Any:
 @cli.command()
 def serve(
     upstream: Annotated[str | None, _flag("Base URL of the model's endpoint, with or without /v1")] = None,
-    host: Annotated[str | None, _flag("Address to listen on [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, _flag("Port to listen on [default: 8080]")] = None,
-    cache_dir: Annotated[Path | None, _flag("Directory of the store [default: .lookalike]")] = None,
-    store: Annotated[str | None, _flag("embedded, or memory (forgets on exit) [default: embedded]")] = None,
-    embedder: Annotated[str | None, _flag("auto, clip or dct [default: auto]")] = None,
-    clip_model: Annotated[str | None, _flag("open_clip model [default: ViT-B-32]")] = None,
+    host: Annotated[str | None, _flag("Address to listen on (default: 127.0.0.1)")] = None,
+    port: Annotated[int | None, _flag("Port to listen on (default: 8080)")] = None,
+    cache_dir: Annotated[Path | None, _flag("Directory of the store (default: .lookalike)")] = None,
+    store: Annotated[str | None, _flag("embedded, or memory (forgets on exit) (default: embedded)")] = None,
+    embedder: Annotated[str | None, _flag("auto, clip or dct (default: auto)")] = None,
+    clip_model: Annotated[str | None, _flag("open_clip model (default: ViT-B-32)")] = None,
     clip_pretrained: Annotated[str | None, _flag("open_clip tag, or path of a checkpoint")] = None,
-    clip_device: Annotated[str | None, _flag("auto, cpu or cuda [default: auto]")] = None,
-    mode: Annotated[Mode | None, _flag("Highest rung that may answer [default: near]")] = None,
-    threshold: Annotated[float | None, _flag("Cosine that nominates [default: the embedder's, clip 0.95]")] = None,
-    ttl_s: Annotated[float | None, _flag("Seconds that an answer is served [default: 30 days]")] = None,
-    log_format: Annotated[str | None, _flag("text or json [default: text]")] = None,
-    log_level: Annotated[str | None, _flag("debug, info, warning or error [default: info]")] = None,
+    clip_device: Annotated[str | None, _flag("auto, cpu or cuda (default: auto)")] = None,
+    mode: Annotated[Mode | None, _flag("Highest rung that may answer (default: near)")] = None,
+    threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    ttl_s: Annotated[float | None, _flag("Seconds that an answer is served (default: 30 days)")] = None,
+    log_format: Annotated[str | None, _flag("text or json (default: text)")] = None,
+    log_level: Annotated[str | None, _flag("debug, info, warning or error (default: info)")] = None,
     config: Config = None,
 ) -> None:
     """Start the gateway in front of an upstream."""
@@ -53,7 +53,7 @@ def serve(
 
 @cli.command()
 def demo(
-    embedder: Annotated[str, _flag("dct needs no download; clip or auto use CLIP [default: dct]")] = "dct",
+    embedder: Annotated[str, _flag("dct needs no download; clip or auto use CLIP (default: dct)")] = "dct",
     keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep serving after the story, until Ctrl-C")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcomes as JSON")] = False,
 ) -> None:

@@ -57,7 +57,7 @@ class Upstream:
         tap: Tap,
         ending: Callable[[], None],
     ) -> Answered:
-        """The reply, passed on as it comes. `ending` is called before the client can know that it is whole.
+        """The reply, passed on as it comes. `ending` is called, once or more, before the client can know its end.
         Raises UpstreamError as long as nothing has been passed on."""
         begun = self._monotonic()
         with _in_our_words(request):
@@ -69,6 +69,7 @@ class Upstream:
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
+        ending()
         if complete:
             await send({"type": "http.response.body", "body": b""})
         # Otherwise return without ending the response: the server then breaks the connection.
@@ -91,7 +92,6 @@ async def _pass_on(response: httpx.Response, send: Send, fields: Raw, tap: Tap, 
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except (httpx.TransportError, httpx.StreamError):
         return False
-    ending()
     return True
 
 

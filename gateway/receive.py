@@ -27,7 +27,7 @@ from gateway.errors import GatewayError
 from gateway.forward import Body, Upstream
 from gateway.plan import Forward, Planner, Serve, Storing
 from gateway.question import Bypass, Call, Unstored
-from gateway.serve import refuse, serve
+from gateway.serve import cache_headers, refuse, serve
 
 # A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
 _PARTING_S = 0.05
@@ -101,6 +101,7 @@ class Gateway:
         except ClientGone:
             trail.error = "client-gone"
         except GatewayError as error:
+            self._account.ending(trail)
             await refuse(send, error, dialect or DIALECTS[0], trail)
         finally:
             self._account.close_trail(trail)
@@ -120,6 +121,7 @@ class Gateway:
             return await self._forward(exchange, body, trail)
         match await self._planner.plan(dialect, self._call(exchange, body), wishes, trail):
             case Serve(dialect, question, reply):
+                self._account.ending(trail)
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
                 await serve(exchange.send, dialect, question, reply, trail, name, self._clock())
             case Forward(storing):
@@ -167,15 +169,18 @@ class Gateway:
             trail.status, now_s = status, self._clock()
             if keep is not None:
                 keep.answered_s = now_s
-            return [(b"cache-status", trail.cache_status(now_s).encode())]
+            return cache_headers(trail, now_s)
 
         def ending() -> None:
             # The client may ask again the moment it has the last byte: from here on, that question waits
             # for this answer to be stored.
             nonlocal under_way
-            if keep is not None and not under_way:
+            if under_way:
+                return
+            under_way = True
+            self._account.ending(trail)
+            if keep is not None:
                 landing.enter_context(self._planner.landings.landing(keep.asked.partition))
-                under_way = True
 
         tap = Tap(self._settings.reply_bytes_max if keep is not None else 0)
         return await self._upstream.relay(request, exchange.send, own_headers, tap, ending)

@@ -33,15 +33,21 @@ async def serve(
 def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes, bytes]]:
     assert trail.entry is not None
     fields = {
-        "cache-status": trail.cache_status(now_s),
         "age": str(int(trail.entry.age_s(now_s))),
         "date": formatdate(now_s, usegmt=True),
         "x-request-id": request_id,
         "x-lookalike-entry": trail.entry.id,
     }
+    own = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
+    return [*cache_headers(trail, now_s), *own]
+
+
+def cache_headers(trail: Trail, now_s: float) -> list[tuple[bytes, bytes]]:
+    """What the cache did, and how near the nearest picture was, whether the guard let it pass or not."""
+    fields = [(b"cache-status", trail.cache_status(now_s).encode())]
     if trail.similarity is not None:
-        fields["x-lookalike-similarity"] = f"{trail.similarity:.4f}"
-    return [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
+        fields.append((b"x-lookalike-similarity", f"{trail.similarity:.4f}".encode()))
+    return fields
 
 
 async def refuse(send: Send, error: GatewayError, dialect: Dialect, trail: Trail) -> None:

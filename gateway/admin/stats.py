@@ -7,9 +7,12 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.admin.health import describe
 
+_SETTLE_S = 1.0
+
 
 async def stats(request: Request) -> Response:
     running = request.app.state.running
+    await running.account.settled(_SETTLE_S)
     prices = {model: price.model_dump(exclude_none=True) for model, price in running.settings.prices.items()}
     return JSONResponse(
         running.account.report()

@@ -25,8 +25,12 @@ _NOT_ASKED = frozenset(
 )
 # Delivery options that a replay honours; any other stays in the key, for it shapes the recorded chunks.
 _REPLAYED_STREAM_OPTIONS = frozenset(("include_usage", "include_obfuscation"))
-_STATEFUL = ("kv_transfer_params", "ec_transfer_params", "previous_response_id", "conversation", "context_id")
+_STATEFUL = (
+    *("kv_transfer_params", "ec_transfer_params", "previous_response_id", "conversation", "context_id"),
+    *("session_params", "migration_request", "with_cache", "preserve_cache"),  # SGLang; LMDeploy
+)
 _SERVER_TOOLS = ("web_search_options", "enable_search", "search_options")
+_CLIENT_TOOLS = ("function", "custom")  # run by the client; any other kind may be run by the upstream
 # Paths that end alike but mean something else: Ark's bots run tools, its contexts keep state.
 _OTHER_MEANINGS = ("/bots/chat/completions", "/context/chat/completions")
 
@@ -41,6 +45,7 @@ _NOT_DONE_REASONS = {
 }
 _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
 _ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
+_OWN_PREFIX = "chatcmpl-"
 
 
 class OpenAIChat:
@@ -105,13 +110,11 @@ class OpenAIChat:
         return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
 
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
-        old = reply.body.get("id")
-        if not isinstance(old, str):
-            return reply
-        prefix = match[0] if (match := _ID_PREFIX.match(old)) else ""
-        # vLLM makes its id from the caller's request id, SGLang uses it as it is: so does the replay.
-        token = question.request_id if reply.named and question.request_id else fresh.token
-        new = {"id": prefix + token, "created": fresh.now_s}
+        new: Object = {"created": fresh.now_s}
+        if isinstance(old := reply.body.get("id"), str):
+            # vLLM makes its id from the caller's request id, SGLang uses it as it is: so does the replay.
+            token = question.request_id if reply.named and question.request_id else fresh.token
+            new["id"] = _prefix(old, reply.named) + token
         chunks = tuple(_with(chunk, new) for chunk in reply.chunks)
         return replace(reply, body=_with(reply.body, new), chunks=chunks)
 
@@ -132,10 +135,15 @@ class OpenAIChat:
 def _refuse_state(body: Object) -> None:
     if any(key in body for key in _STATEFUL):
         raise NotCacheable(Bypass.STATEFUL)
-    if any(body.get(key) for key in _SERVER_TOOLS):
+    if any(body.get(key) for key in _SERVER_TOOLS) or not _run_by_client(body.get("tools")):
         raise NotCacheable(Bypass.SERVER_TOOLS)
     if body.get("audio") or body.get("modalities") not in (None, ["text"]):
         raise NotCacheable(Bypass.UNKNOWN_PART)
+
+
+def _run_by_client(tools: object) -> bool:
+    entries = tools if isinstance(tools, list) else []
+    return all(tool.get("type", "function") in _CLIENT_TOOLS for tool in entries if isinstance(tool, dict))
 
 
 def _request_id(body: Object, call: Call) -> str | None:
@@ -143,6 +151,13 @@ def _request_id(body: Object, call: Call) -> str | None:
         if isinstance(value, str) and value:
             return value
     return None
+
+
+def _prefix(name: str, named: bool) -> str:
+    # In a name that a caller chose, only the server's own prefix is the server's.
+    if named:
+        return _OWN_PREFIX if name.startswith(_OWN_PREFIX) else ""
+    return match[0] if (match := _ID_PREFIX.match(name)) else ""
 
 
 def _is_choice(choice: object) -> bool:

@@ -18,6 +18,7 @@ TEXTS = ("reasoning", "reasoning_content", "content", "refusal")
 _LISTS = ("token_ids", "tool_calls")
 _IN_EVERY_CHUNK = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _WITH_THE_TEXT = ("logprobs", "token_ids")
+_PADDING = "obfuscation"  # random, against listeners who measure chunks; no part of an answer
 
 
 def assemble(frames: Sequence[Frame], choices: int) -> Reply | Unstored:
@@ -37,11 +38,19 @@ def assemble(frames: Sequence[Frame], choices: int) -> Reply | Unstored:
     if isinstance(body, Unstored):
         return body
     finished = [choice.get("finish_reason") is not None for choice in body["choices"]]
-    # Some servers (transformers') never send [DONE], but close with the usage, which is known only at the end.
-    ended = done or (bool(chunks) and chunks[-1].get("usage") is not None)
-    if not ended or len(finished) != choices or not all(finished):
+    if not (done or _closed_by_usage(chunks)) or len(finished) != choices or not all(finished):
         return Unstored.CUT_SHORT
     return Reply(body, tuple(chunks))
+
+
+def _closed_by_usage(chunks: Sequence[Object]) -> bool:
+    """Some servers (transformers') never send [DONE]: their last piece of text brings the usage, known only then.
+    Usage in every chunk, or in a chunk of its own, comes from servers that do send it."""
+    if not chunks:
+        return False
+    *before, last = chunks
+    earlier = any(chunk.get("usage") is not None for chunk in before)
+    return bool(last["choices"]) and last.get("usage") is not None and not earlier
 
 
 def is_error(value: Object) -> bool:
@@ -84,7 +93,7 @@ def _cut_choice(choice: Object) -> Iterator[Object]:
         if texts.get(name):
             yield {"delta": {name: texts[name]}, **with_text, "finish_reason": None}
             with_text = {}
-    ending = {k: v for k, v in choice.items() if k not in ("index", "message", *_WITH_THE_TEXT)}
+    ending = {k: v for k, v in choice.items() if k not in ("index", "message", "delta", *_WITH_THE_TEXT)}
     yield {"delta": {}, **with_text, **ending}
 
 
@@ -105,7 +114,7 @@ def _join(chunks: Sequence[Object]) -> Object | Unstored:
     choices: dict[int, Object] = {}
     for chunk in chunks:
         for key, item in chunk.items():
-            if key != "choices" and (body.get(key) is None or (key == "usage" and item is not None)):
+            if key not in ("choices", _PADDING) and (body.get(key) is None or (key == "usage" and item is not None)):
                 body[key] = item
         for choice in chunk["choices"]:
             if not isinstance(choice, dict) or not isinstance(choice.get("delta"), dict):
