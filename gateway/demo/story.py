@@ -38,7 +38,6 @@ class Scene:
 
     title: str
     picture: bytes
-    media_type: str
     price: str
     question: str = _QUESTION
     may_hit: bool = True  # the picture is one that was asked about before, with this question
@@ -60,19 +59,16 @@ def scenes() -> list[Scene]:
     card = cards.draw("48.20")
     png, repacked = _png(card), _png(card, compress_level=1, note="saved again by another program")
     smaller = card.resize((600, 450), Image.Resampling.LANCZOS)
+    digit, blue = cards.draw("48.26"), cards.draw("48.20", (70, 110, 170))
     return [
-        Scene("a new picture", png, "image/png", "48.20"),
-        Scene("the same file again", png, "image/png", "48.20"),
-        Scene("same pixels, other file", repacked, "image/png", "48.20"),
-        Scene("re-encoded as JPEG, quality 85", _jpeg(card, 85), "image/jpeg", "48.20"),
-        Scene("resized to 75 % and re-encoded", _jpeg(smaller, 88), "image/jpeg", "48.20"),
-        Scene(
-            "look-alike: one digit of the price differs", _png(cards.draw("48.26")), "image/png", "48.26", may_hit=False
-        ),
-        Scene(
-            "look-alike: the vase has another colour", _png(cards.draw("48.20", (70, 110, 170))), "image/png", "48.20"
-        ),
-        Scene("the first picture, another question", png, "image/png", "48.20", "How much does the vase cost?"),
+        Scene("a new picture", png, "48.20"),
+        Scene("the same file again", png, "48.20"),
+        Scene("same pixels, other file", repacked, "48.20"),
+        Scene("re-encoded as JPEG, quality 85", _jpeg(card, 85), "48.20"),
+        Scene("resized to 75 % and re-encoded", _jpeg(smaller, 88), "48.20"),
+        Scene("look-alike: one digit of the price differs", _png(digit), "48.26", may_hit=False),
+        Scene("look-alike: the vase has another colour", _png(blue), "48.20", may_hit=False),
+        Scene("the first picture, another question", png, "48.20", "How much does the vase cost?", may_hit=False),
     ]
 
 
@@ -139,7 +135,7 @@ def _silence() -> Iterator[None]:
 def _play(scene: Scene, client: httpx.Client) -> Outcome:
     encoded = base64.b64encode(scene.picture).decode()
     content = [
-        {"type": "image_url", "image_url": {"url": f"data:{scene.media_type};base64,{encoded}"}},
+        {"type": "image_url", "image_url": {"url": f"data:image/*;base64,{encoded}"}},
         {"type": "text", "text": scene.question},
     ]
     body = {"model": MODEL, "messages": [{"role": "user", "content": content}], "temperature": 0}

@@ -173,8 +173,10 @@ def _unstorable_choice(choice: Object) -> Unstored | None:
     if message.get("annotations"):
         return Unstored.SERVER_TOOLS_RAN
     reason = choice.get("finish_reason")
+    if not isinstance(reason, str):
+        return Unstored.UNFINISHED
     if reason not in _DONE_REASONS:
-        return _NOT_DONE_REASONS.get(reason, Unstored.UNFINISHED) if isinstance(reason, str) else Unstored.UNFINISHED
+        return _NOT_DONE_REASONS.get(reason, Unstored.UNFINISHED)
     if not any(message.get(key) for key in openai_stream.TEXTS):
         return Unstored.EMPTY
     return None

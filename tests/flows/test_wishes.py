@@ -9,9 +9,9 @@ import pytest
 from gateway.config import Settings
 from gateway.demo import cards
 from tests.fakes.pictures import card, jpeg, png
+from tests.fakes.upstream import FakeUpstream
 from tests.flows.conftest import Build, Stage, gateway_over, serving, wait_until_ready
 from tests.flows.test_passthrough import question
-from tests.fakes.upstream import FakeUpstream
 
 
 def post(stage: Stage, file: bytes, **headers: str) -> httpx.Response:
