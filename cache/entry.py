@@ -47,6 +47,9 @@ class Entry:
         return now_s < self.expires_s
 
 
+_FIELDS = {field.name for field in fields(Entry)}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """An entry with its reply, its vectors and what the guard needs of each picture later."""
@@ -71,8 +74,7 @@ def unpack_head(data: bytes) -> tuple[Entry, Vectors | None]:
     """The reverse of `pack_head`. Raises CorruptRow."""
     head, raw = unpack(data)
     try:
-        known = {field.name for field in fields(Entry)}
-        if set(head["entry"]) != known:
+        if set(head["entry"]) != _FIELDS:
             raise CorruptRow("a row of another version: its fields are not this version's")
         values = dict(head["entry"], sizes=tuple((int(w), int(h)) for w, h in head["entry"]["sizes"]))
         shape = head["vectors"]
@@ -98,7 +100,13 @@ def unpack(data: bytes) -> tuple[dict[str, Any], bytes]:
     if len(rest) < 4 or _checksum(rest) != data[len(_MAGIC) : start]:
         raise CorruptRow("checksum does not match")
     length = int.from_bytes(rest[:4], "big")
-    return orjson.loads(rest[4 : 4 + length]), rest[4 + length :]
+    try:
+        head = orjson.loads(rest[4 : 4 + length])
+    except orjson.JSONDecodeError as error:  # the checksum is no signature: anyone can write a row that passes it
+        raise CorruptRow(f"the head is not JSON: {error}") from error
+    if not isinstance(head, dict):
+        raise CorruptRow("the head is not an object")
+    return head, rest[4 + length :]
 
 
 def _checksum(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ how a number is written have one key; any other difference is another key.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
@@ -62,8 +63,11 @@ def _normal(value: JSON) -> JSON:
         return {key: _normal(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_normal(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGER_MAX:
-        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("NaN and infinities are not JSON")  # orjson would write null, and two keys would be one
+        if value.is_integer() and abs(value) < _EXACT_INTEGER_MAX:
+            return int(value)
     return value
 
 

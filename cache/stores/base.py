@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cache.entry import Entry, Record, Vectors
+import numpy as np
+
+from cache.entry import Entry, Record, Vectors, pack_head
+from cache.errors import StoreFault
 
 Clock = Callable[[], float]  # Unix time in seconds
 
@@ -48,9 +51,7 @@ class Store(Protocol):
 
     async def pixel(self, key: str) -> Entry | None: ...
 
-    async def nearest(
-        self, partition: str, space: str, vectors: Vectors, floor: float, most: int
-    ) -> list[Candidate]:
+    async def nearest(self, partition: str, space: str, vectors: Vectors, floor: float, most: int) -> list[Candidate]:
         """Of the `most` entries of this partition and space with the highest mean cosine, those whose lowest
         per-picture cosine is >= `floor`; highest mean first. An entry with another number of pictures never matches."""
         ...
@@ -65,7 +66,8 @@ class Store(Protocol):
 
     async def put(self, record: Record) -> None:
         """Store durably: once this returns, a kill of the process loses nothing. Replaces an entry with the same
-        exact key. Evicts the least recently used entries if the byte budget is exceeded."""
+        exact key. Evicts the least recently used entries if the byte budget is exceeded; a record that alone
+        exceeds it is a StoreFault, and changes nothing."""
         ...
 
     async def remove(self, entry_id: str) -> bool:
@@ -74,8 +76,25 @@ class Store(Protocol):
 
     def size(self) -> Size: ...
 
+    def secret(self) -> bytes:
+        """32 random bytes as old as the store: digests made with them mean nothing outside of it."""
+        ...
+
     async def check(self) -> list[str]:
         """Every broken invariant between rows, files, keys and vectors, in words. Empty means sound."""
         ...
 
     async def close(self) -> None: ...
+
+
+def weigh(record: Record, bytes_max: int) -> int:
+    """Bytes that a record counts for in the budget. Raises StoreFault for a record that no store may take."""
+    entry, vectors = record.entry, record.vectors
+    if (entry.space is None) != (vectors is None):
+        raise StoreFault("a record has vectors exactly if its entry names their space")
+    if vectors is not None and not (vectors.ndim == 2 and len(vectors) and np.isfinite(vectors).all()):
+        raise StoreFault("vectors must be finite numbers, one row per picture")
+    weight = len(pack_head(entry, vectors)) + len(record.reply) + sum(map(len, record.evidence))
+    if weight > bytes_max:
+        raise StoreFault(f"a record of {weight} bytes does not fit into a budget of {bytes_max}")
+    return weight

@@ -1,0 +1,99 @@
+"""The directory of a durable store: whose it is, which format it has, and its secret.
+
+lock      held by the owning process; the kernel lets go of it when that process dies, however it dies
+format    written last when a directory is made: without it, nothing in here is believed to be ours
+secret    32 random bytes, readable by the owner only
+rows/     the database (disk.py)
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from cache.errors import StoreBusy, StoreFault
+
+FORMAT = b"lookalike-store 1\n"
+SECRET_BYTES = 32
+_LOCK, _FORMAT, _SECRET, _ROWS = "lock", "format", "secret", "rows"
+_OURS_BEFORE_FORMAT = {_LOCK, _SECRET, f"{_SECRET}.new", f"{_FORMAT}.new"}
+
+
+class Directory:
+    """A directory owned by this process from `claim` to `release`."""
+
+    def __init__(self, path: Path, lock: FileLock, secret: bytes) -> None:
+        self.path = path
+        self.rows = path / _ROWS
+        self.secret = secret
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, path: Path) -> Self:
+        """Own the directory, making it if need be. Raises StoreBusy, or StoreFault if it is not to be used."""
+        # Not thread-local: a store is closed by whichever thread runs the event loop then.
+        lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold people's answers
+            lock.acquire()
+        except Timeout as error:
+            raise StoreBusy(
+                f"{path} is in use by another process; every process needs a store directory of its own"
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise StoreFault(f"cannot use {path} as a store: {error}") from error
+        try:
+            secret = _enter(path)
+            (path / _ROWS).mkdir(mode=0o700, exist_ok=True)
+            return cls(path, lock, secret)
+        except OSError as error:
+            lock.release()
+            raise StoreFault(f"cannot use {path} as a store: {error}") from error
+        except BaseException:
+            lock.release()
+            raise
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def _enter(path: Path) -> bytes:
+    """The secret of the store in here; a new store is made where there is nothing yet."""
+    if not (path / _FORMAT).exists():
+        strangers = sorted(set(os.listdir(path)) - _OURS_BEFORE_FORMAT)
+        if strangers:
+            raise StoreFault(
+                f"{path} is not a store and not empty (it holds {strangers[0]!r}): choose another directory"
+            )
+        _write(path / _SECRET, secrets.token_bytes(SECRET_BYTES))
+        _write(path / _FORMAT, FORMAT)
+    found = (path / _FORMAT).read_bytes()
+    if found != FORMAT:
+        raise StoreFault(
+            f"{path} has the format {found[:40]!r}, this version reads {FORMAT!r}: "
+            "use the version that wrote it, or move the directory away to start afresh"
+        )
+    # A new secret would orphan every entry without a word, since all tenants' digests would change.
+    secret = (path / _SECRET).read_bytes() if (path / _SECRET).exists() else b""
+    if len(secret) != SECRET_BYTES:
+        raise StoreFault(f"{path / _SECRET} is damaged or missing: move the directory away to start afresh")
+    return secret
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The whole file or none, also after a power cut, and readable by the owner only."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

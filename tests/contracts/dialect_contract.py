@@ -1,0 +1,323 @@
+"""What every dialect must do. A dialect's test class inherits `DialectContract` and says what its recordings hold."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache.keys import canonical
+from gateway.dialects.base import Dialect
+from gateway.dialects.framing import Frame, encode_sse
+from gateway.question import Bypass, Call, Fresh, NotCacheable, Question, Reply, Unstored
+from tests.examples import examples
+from tests.wire.recorded import Message, messages
+
+FRESH = Fresh("0123456789abcdef01234567", 2_000_000_000)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def call(body: dict[str, Any] | bytes, **headers: str) -> Call:
+    data = body if isinstance(body, bytes) else orjson.dumps(body)
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Call("/v1/chat/completions", "", fields, data, "tenant")
+
+
+def key(question: Question) -> bytes:
+    return canonical([question.model, question.asked, len(question.pictures)])
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value in a JSON value, containers included."""
+    inner: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in inner:
+        yield (*path, name)
+        yield from leaves(item, (*path, name))
+
+
+def changed_at(value: Any, path: tuple[Any, ...]) -> Any:
+    """A copy with another value at `path`."""
+    if not path:
+        return _other(value)
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed_at(copy[path[0]], path[1:])
+    return copy
+
+
+def _other(value: Any) -> Any:
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return value + "?"
+        case list():
+            return [*value, "?"]
+        case dict():
+            return value | {"?": 1}
+        case _:
+            return "?"
+
+
+class DialectContract:
+    dialect: ClassVar[Dialect]
+    folder: ClassVar[str]  # of the recordings, in tests/wire
+    minimal: ClassVar[dict[str, Any]]  # a request about one picture
+    not_asked: ClassVar[dict[str, Any]]  # fields that are no part of the key, each with a value
+    hints: ClassVar[tuple[str, ...]] = ()  # fields further in that are none either
+    refused: ClassVar[dict[str, Bypass]]  # recorded requests that are no questions about pictures
+    choices: ClassVar[dict[str, int]] = {}  # answers asked for, by case, where it is not one
+    unread: ClassVar[dict[str, Unstored]]  # recorded replies of status 200 that are not whole answers
+    whole_bodies: ClassVar[st.SearchStrategy[dict[str, Any]]]  # replies as this dialect could make them
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        requests = (*messages(self.folder, "requests"), *messages(self.folder, "clients"))
+        samples: dict[str, Sequence[Message]] = {
+            "request_": requests,
+            "question_": [m for m in requests if m.name not in self.refused],
+            "reply_": [m for m in messages(self.folder, "replies") if not m.streamed],
+            "stream_": self._streams(whole=True),
+            "broken_stream_": self._streams(whole=False),
+        }
+        for name, found in samples.items():
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, found, ids=[message.name for message in found])
+
+    # Requests
+
+    def test_every_recorded_request_is_a_question_or_is_refused_for_its_reason(self, request_: Message) -> None:
+        assert self.dialect.claims(request_.path)
+        if why := self.refused.get(request_.name):
+            with pytest.raises(NotCacheable) as refusal:
+                self.dialect.parse(call(request_.body))
+            assert why is refusal.value.why
+        else:
+            question = self.dialect.parse(call(request_.body))
+            assert question.pictures
+            assert b"base64," not in canonical(question.asked)
+
+    def test_a_change_of_any_asked_value_is_another_key(self, question_: Message) -> None:
+        body = orjson.loads(question_.body)
+        before = self.dialect.parse(call(question_.body))
+        for path in leaves(body):
+            if path[0] in self.not_asked or path[-1] in self.hints or self._at(body, path) is None:
+                continue
+            after = self._parsed(changed_at(body, path))
+
+            assert after is None or key(after) != key(before) or after.pictures != before.pictures, path
+
+    @examples(40)
+    @given(st.text(min_size=1, max_size=12), JSON_VALUES.filter(lambda value: value is not None))
+    def test_an_unknown_field_is_part_of_the_key(self, name: str, value: Any) -> None:
+        name = f"x-{name}"
+        without, with_one = self._parsed(self.minimal), self._parsed(self.minimal | {name: value})
+        with_other = self._parsed(self.minimal | {name: [value]})
+
+        assert without is not None
+        assert with_one is not None
+        assert with_other is not None
+        assert len({key(without), key(with_one), key(with_other)}) == 3
+
+    def test_fields_that_do_not_change_the_answer_do_not_change_the_key(self) -> None:
+        before = self.dialect.parse(call(self.minimal))
+        for name, value in self.not_asked.items():
+            assert key(before) == key(self.dialect.parse(call(self.minimal | {name: value}))), name
+
+    def test_the_order_of_fields_and_unset_fields_do_not_change_the_key(self) -> None:
+        before = self.dialect.parse(call(self.minimal))
+        turned = dict(reversed(self.minimal.items())) | {"unset": None}
+
+        assert key(before) == key(self.dialect.parse(call(turned)))
+        assert key(before) == key(self.dialect.parse(call(b"  " + orjson.dumps(turned, option=orjson.OPT_INDENT_2))))
+
+    @examples(50)
+    @given(st.binary(max_size=60) | JSON_VALUES.map(orjson.dumps))
+    def test_a_body_that_is_no_question_is_refused_and_nothing_else_is_raised(self, body: bytes) -> None:
+        with pytest.raises(NotCacheable):
+            self.dialect.parse(call(body))
+
+    # Replies in one piece
+
+    def test_every_recorded_reply_is_whole_or_is_refused_for_its_reason(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if reply_.status != 200:
+            assert not isinstance(reply, Reply)
+        elif why := self.unread.get(reply_.name):
+            assert why is reply
+        else:
+            assert isinstance(reply, Reply)
+            assert orjson.loads(reply_.body) == reply.body == orjson.loads(self.dialect.body(reply))
+            assert list(orjson.loads(reply_.body)) == list(orjson.loads(self.dialect.body(reply)))
+
+    def test_a_recorded_reply_made_into_a_stream_and_back_has_the_same_body(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if isinstance(reply, Reply):
+            self.assert_survives_streaming(reply)
+
+    def test_any_reply_made_into_a_stream_and_back_has_the_same_body(self) -> None:
+        @examples(15)
+        @given(self.whole_bodies)
+        def check(body: dict[str, Any]) -> None:
+            reply = self.dialect.whole(orjson.dumps(body))
+            assert isinstance(reply, Reply)
+            self.assert_survives_streaming(reply)
+
+        check()
+
+    def assert_survives_streaming(self, reply: Reply) -> None:
+        again = self.assembled(self._bytes(reply), len(reply.body["choices"]))
+
+        assert isinstance(again, Reply), again
+        assert reply.body == again.body
+        assert self.dialect.usage(reply) == self.dialect.usage(again)
+        assert self.dialect.unstorable(reply) == self.dialect.unstorable(again)
+
+    @examples(50)
+    @given(st.binary(max_size=40) | JSON_VALUES.map(orjson.dumps))
+    def test_a_reply_of_another_form_is_not_kept_and_nothing_is_raised(self, body: bytes) -> None:
+        assert isinstance(self.dialect.whole(body), Unstored)
+
+    # Streams
+
+    def test_every_recorded_stream_is_kept_in_the_chunks_it_came_in(self, stream_: Message) -> None:
+        assert self._objects(stream_.body) == list(self._reply(stream_).chunks)
+
+    def test_a_recorded_stream_that_broke_off_assembles_to_nothing(self, broken_stream_: Message) -> None:
+        why = self.unread.get(broken_stream_.name, Unstored.CUT_SHORT)
+
+        assert why is self.assembled(broken_stream_.body, self.choices.get(broken_stream_.case, 1))
+
+    def test_a_recorded_stream_replayed_has_the_same_body_and_chunks(self, stream_: Message) -> None:
+        reply = self._reply(stream_)
+        again = self.assembled(self._bytes(reply), self.choices.get(stream_.case, 1))
+
+        assert reply == again
+
+    def test_a_stream_cut_after_any_frame_assembles_to_nothing(self, stream_: Message) -> None:
+        frames, choices = self._frames(stream_.body), self.choices.get(stream_.case, 1)
+        for count in range(len(frames)):
+            assert self.dialect.assemble(frames[:count], choices) is Unstored.CUT_SHORT, count
+
+    def test_a_stream_cut_at_any_byte_assembles_to_nothing(self) -> None:
+        shortest = min(self._streams(whole=True), key=lambda m: len(m.body))
+        choices = self.choices.get(shortest.case, 1)
+        for end in range(len(shortest.body)):
+            assert isinstance(self.assembled(shortest.body[:end], choices), Unstored), end
+
+    def test_a_stream_that_lost_a_frame_with_a_finish_reason_is_not_whole(self, stream_: Message) -> None:
+        frames = self._frames(stream_.body)
+        left = [frame for frame in frames if '"finish_reason":"' not in frame.data]
+
+        assert self.dialect.assemble(left, self.choices.get(stream_.case, 1)) is Unstored.CUT_SHORT
+
+    def test_a_stream_of_fewer_or_more_answers_than_asked_for_is_not_whole(self, stream_: Message) -> None:
+        choices = self.choices.get(stream_.case, 1)
+
+        assert self.assembled(stream_.body, choices + 1) is Unstored.CUT_SHORT
+        assert self.assembled(stream_.body, choices - 1) is Unstored.CUT_SHORT
+
+    def test_any_chunking_of_the_bytes_gives_the_same_frames(self, stream_: Message) -> None:
+        expected = self._frames(stream_.body)
+
+        @examples(10)
+        @given(st.lists(st.integers(0, len(stream_.body)), max_size=12))
+        def check(places: list[int]) -> None:
+            framing = self.dialect.framing()
+            ends = [0, *sorted(places), len(stream_.body)]
+            pieces = [stream_.body[start:end] for start, end in pairwise(ends)]
+
+            assert expected == [frame for piece in pieces for frame in framing.feed(piece)]
+            assert framing.rest() == b""
+
+        check()
+
+    # Replays
+
+    def test_renew_changes_ids_and_times_and_nothing_else(self, stream_: Message) -> None:
+        reply = self._reply(stream_)
+        renewed = self.dialect.renew(reply, self._asked(), FRESH)
+        new = self._ids(renewed)
+
+        assert len(new) == 1
+        assert new.isdisjoint(self._ids(reply))
+        assert self._without_ids(reply) == self._without_ids(renewed)
+        for old, chunk in zip([reply.body, *reply.chunks], [renewed.body, *renewed.chunks], strict=True):
+            assert list(old) == list(chunk)
+            assert FRESH.now_s == chunk["created"]
+
+    def test_renew_does_not_touch_what_is_stored(self, stream_: Message) -> None:
+        reply, untouched = self._reply(stream_), self._reply(stream_)
+        self.dialect.renew(reply, self._asked(), FRESH)
+
+        assert untouched == reply
+
+    def test_two_replays_of_one_answer_have_two_ids(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if isinstance(reply, Reply):
+            ids = [self._ids(self.dialect.renew(reply, self._asked(), Fresh(token, 1))) for token in ("aa", "bb")]
+
+            assert len(ids[0] | ids[1]) == 2
+
+    def test_the_error_it_writes_is_an_error_to_itself(self) -> None:
+        for status in (400, 502, 504):
+            written = self.dialect.error(status, "some_code", "what went wrong")
+
+            assert b"what went wrong" in written
+            assert isinstance(self.dialect.whole(written), Unstored)
+
+    # What the tests above are written in
+
+    def assembled(self, body: bytes, choices: int) -> Reply | Unstored:
+        framing = self.dialect.framing()
+        frames = framing.feed(body)
+        return Unstored.CUT_SHORT if framing.rest() else self.dialect.assemble(frames, choices)
+
+    def _streams(self, whole: bool) -> list[Message]:
+        found = [m for m in messages(self.folder, "replies") if m.streamed]
+        return [m for m in found if whole == (m.complete and m.name not in self.unread)]
+
+    def _parsed(self, body: dict[str, Any]) -> Question | None:
+        try:
+            return self.dialect.parse(call(body))
+        except NotCacheable:
+            return None
+
+    def _asked(self) -> Question:
+        return self.dialect.parse(call(self.minimal))
+
+    def _at(self, value: Any, path: tuple[Any, ...]) -> Any:
+        for name in path:
+            value = value[name]
+        return value
+
+    def _reply(self, stream_: Message) -> Reply:
+        reply = self.assembled(stream_.body, self.choices.get(stream_.case, 1))
+        assert isinstance(reply, Reply)
+        return reply
+
+    def _frames(self, body: bytes) -> list[Frame]:
+        return self.dialect.framing().feed(body)
+
+    def _objects(self, body: bytes) -> list[Any]:
+        return [orjson.loads(frame.data) for frame in self._frames(body) if frame.data.startswith("{")]
+
+    def _bytes(self, reply: Reply) -> bytes:
+        return b"".join(encode_sse(frame.data.encode()) for frame in self.dialect.stream(reply, True))
+
+    def _ids(self, reply: Reply) -> set[str]:
+        return {part["id"] for part in (reply.body, *reply.chunks)}
+
+    def _without_ids(self, reply: Reply) -> Reply:
+        def bare(part: dict[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in part.items() if name not in ("id", "created")}
+
+        return replace(reply, body=bare(reply.body), chunks=tuple(bare(chunk) for chunk in reply.chunks))
