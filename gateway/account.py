@@ -4,7 +4,6 @@ Nothing here holds a prompt, a picture or a credential. Rates have honest denomi
 hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import anyio
 import orjson
+from pydantic import TypeAdapter
 
 from cache.entry import Entry
 from cache.lookup import Exact, Hit, Near, Pixel
@@ -125,6 +125,9 @@ class Totals:
     hits_without_price: int = 0
 
 
+_TOTALS = TypeAdapter(Totals)
+
+
 class Account:
     """Totals of all trails, kept in `file` (None: in memory only)."""
 
@@ -228,14 +231,9 @@ class Account:
 def _read(file: Path) -> Totals:
     """The totals in `file`. A file that is missing or damaged counts from zero: statistics never stop a start."""
     try:
-        values = json.loads(file.read_bytes())
-        known: dict[str, Any] = {key: values[key] for key in Totals.__dataclass_fields__ if key in values}
-        for key, value in known.items():
-            if isinstance(value, dict) and key != "money_saved":
-                known[key] = Counter(value)
-        return Totals(**known)
+        return _TOTALS.validate_json(file.read_bytes())
     except FileNotFoundError:
         return Totals()
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         logging.getLogger("lookalike").warning("the statistics in %s cannot be read; counting from zero", file)
         return Totals()

@@ -9,14 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 import anyio
 import anyio.to_thread
-from embeddings.batching import EmbeddingService
-from embeddings.registry import ClipOptions, Loaded, load
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from cache.stores.base import Clock, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
+from embeddings.base import Loaded
+from embeddings.batching import EmbeddingService
+from embeddings.clip import ClipOptions
+from embeddings.registry import load
 from gateway import admin
 from gateway.account import Account
 from gateway.config import Settings
@@ -63,7 +65,7 @@ def create_app(
         async with AsyncExitStack() as closing:  # each is closed, whatever another does
             closing.push_async_callback(store.close)
             closing.push_async_callback(upstream.close)
-            closing.callback(embedding.close)
+            closing.push_async_callback(embedding.close)
             closing.callback(account.write)
             embedding.start()
             async with anyio.create_task_group() as tasks:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 from cache.entry import pack as pack_row
 from cache.entry import unpack as unpack_row
+from cache.errors import CorruptRow
 from gateway.dialects.base import Dialect
 from gateway.question import Question, Reply, Unstored
 
@@ -86,7 +87,10 @@ def pack(reply: Reply) -> bytes:
 def unpack(data: bytes) -> Reply:
     """The reverse of `pack`. Raises CorruptRow."""
     head, _ = unpack_row(data)
-    return Reply(**(head | {"chunks": tuple(head["chunks"])}))
+    try:
+        return Reply(**(head | {"chunks": tuple(head["chunks"])}))
+    except (KeyError, TypeError) as error:
+        raise CorruptRow(f"not a reply of this version: {error}") from error
 
 
 def _stream(dialect: Dialect, question: Question, body: bytes) -> Reply | Unstored:
@@ -122,5 +126,7 @@ def _inflated(body: bytes, coding: bytes, bytes_max: int) -> bytes | Unstored:
             continue
         if inflater.unconsumed_tail:
             return Unstored.REPLY_TOO_LARGE
+        if inflater.unused_data:  # a second member, or what is no part of the answer: not ours to guess
+            return Unstored.ENCODED_REPLY
         return plain if inflater.eof else Unstored.CUT_SHORT
     return Unstored.ENCODED_REPLY

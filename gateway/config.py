@@ -14,6 +14,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -39,7 +40,7 @@ class Price(BaseModel):
     @model_validator(mode="after")
     def one_way_of_paying(self) -> Self:
         by_token = (self.input_per_million, self.output_per_million)
-        if (self.per_upstream_hour is None) == (by_token == (None, None)) or (None in by_token and any(by_token)):
+        if (self.per_upstream_hour is None) == (by_token == (None, None)) or by_token.count(None) == 1:
             raise ValueError(
                 "give input_per_million and output_per_million, or per_upstream_hour for a machine of your own"
             )
@@ -69,7 +70,9 @@ class Settings(BaseSettings):
     cache_bytes_max: int = Field(
         10 * 1024 * _MIB, ge=_MIB, description="Bytes of stored answers and evidence; beyond it the least used go"
     )
-    ttl_s: float = Field(30 * 86400, gt=0, description="Seconds after which a stored answer is not served any more")
+    ttl_s: float = Field(
+        30 * 86400, gt=0, allow_inf_nan=False, description="Seconds after which a stored answer is not served any more"
+    )
 
     mode: Mode = Field(Mode.NEAR, description="Highest rung that may answer: off, exact, pixel or near")
     embedder: Literal["auto", "clip", "dct"] = Field("auto", description="auto: clip, or dct if it has no weights")
@@ -107,8 +110,9 @@ class Settings(BaseSettings):
         try:
             url = httpx.URL(value)
         except httpx.InvalidURL as error:
-            raise ValueError(f"not a URL: {error}") from error
-        if url.scheme not in ("http", "https") or not url.host:
+            # httpx repeats what it could not read, which may be a password.
+            raise ValueError("not a URL" if "@" in value else f"not a URL: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > 65535:
             raise ValueError("give a URL such as http://localhost:8000 or https://host/compatible-mode/v1")
         if url.query or url.fragment or url.userinfo:
             raise ValueError("give the base URL alone, without query, fragment or password")
@@ -141,15 +145,17 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
 
     try:
         return FromFile(**{name: value for name, value in flags.items() if value is not None})
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    except SettingsError as error:  # a table in the environment is JSON; the value is not repeated
+        raise ConfigError(f"{error}: not JSON") from error
     except ValidationError as error:
         raise ConfigError(_in_words(error, path)) from error
 
 
 def _refuse_unknown_variables() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name.upper() not in known)
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise ConfigError(f"no such setting: {', '.join(unknown)} (in the environment)")
 
@@ -159,8 +165,10 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"]) or "settings"
         match problem["type"]:
-            case "missing":
+            case "missing" if len(problem["loc"]) == 1:
                 words = f"is needed: --{name.replace('_', '-')}, {PREFIX}{name.upper()} or `{name}` in the TOML file"
+            case "missing":
+                words = "is needed"
             case "extra_forbidden":
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated

@@ -13,6 +13,7 @@ import anyio.to_thread
 from cache import guard
 from cache.lookup import Embedded, Sizes
 from embeddings.base import RGB, Space, Vectors
+from embeddings.batching import Ready, State
 from gateway import pictures
 from gateway.pictures import Picture
 
@@ -22,10 +23,10 @@ T = TypeVar("T")
 class Embedding(Protocol):
     """The part of embeddings.batching.EmbeddingService that is needed here."""
 
-    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None: ...
-
     @property
-    def threshold(self) -> float | None: ...
+    def state(self) -> State: ...
+
+    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None: ...
 
 
 class Workers:
@@ -73,11 +74,10 @@ class Fingerprint:
 
     async def embedded(self) -> Embedded | None:
         if self._embedded is None and (views := await self.views()):
-            answer = await self._embedding.embed([view.rgb for view in views])
-            threshold = self._embedding.threshold
-            if answer is not None and threshold is not None:
+            answer, state = await self._embedding.embed([view.rgb for view in views]), self._embedding.state
+            if answer is not None and isinstance(state, Ready):
                 space, vectors = answer
-                self._embedded = Embedded(space.key, vectors, threshold)
+                self._embedded = Embedded(space.key, vectors, state.embedder.threshold)
         return self._embedded
 
     async def evidence(self) -> tuple[bytes, ...]:

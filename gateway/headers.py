@@ -92,7 +92,9 @@ def bypass(headers: Raw) -> Bypass | None:
 
 def wishes(headers: Raw) -> Wishes:
     """The caller's wishes. Raises CallerError for a mode that does not exist."""
-    directives = dict(_directives(value for name, value in headers if name == b"cache-control"))
+    directives: dict[str, str] = {}
+    for directive, argument in _directives(value for name, value in headers if name == b"cache-control"):
+        directives.setdefault(directive, argument)  # RFC 9111, section 4.2.1: of a repeated one the first counts
     pragma = any(name == b"pragma" and b"no-cache" in value.lower() for name, value in headers)
     return Wishes(
         mode=_mode(headers),

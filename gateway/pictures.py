@@ -21,8 +21,10 @@ from gateway.question import Bypass, NotCacheable, PictureRef
 # Pillow's own limit warns, then raises; ours (`pixels_max`) is checked before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-_DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
-_WHITE_SPACE: Final = str.maketrans("", "", " \t\r\n")
+_DATA_URL: Final = re.compile(rb"data:[^,]{0,200};base64,", re.IGNORECASE)
+_WHITE_SPACE: Final = b" \t\r\n"
+# What model servers are sent. Pillow opens far more, some with programs of their own (EPS runs Ghostscript).
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ORIENTATION_TAG: Final = 0x0112
 _TURNED: Final = frozenset((5, 6, 7, 8))  # orientations that exchange width and height
 # Modes whose pixels a model sees as their plain RGB rendering. Others (16-bit, float, Lab) are rendered
@@ -40,11 +42,12 @@ class Picture:
 
 def load(ref: PictureRef) -> Picture:
     """The bytes of a data URL, whatever its spelling: media type, line breaks and padding do not matter."""
-    head = _DATA_URL.match(ref.url)
+    url = ref.url if isinstance(ref.url, memoryview) else memoryview(ref.url.encode())
+    head = _DATA_URL.match(url)
     if head is None:
-        inline = ref.url[:5].lower() == "data:"
+        inline = bytes(url[:5]).lower() == b"data:"
         raise NotCacheable(Bypass.PICTURE_UNREADABLE if inline else Bypass.PICTURE_BY_REFERENCE)
-    data = _base64(ref.url[head.end() :])
+    data = _base64(url[head.end() :])
     if not data:
         raise NotCacheable(Bypass.PICTURE_UNREADABLE)
     return Picture(data, digest_bytes(data))
@@ -57,8 +60,7 @@ def size(picture: Picture, pixels_max: int) -> tuple[int, int]:
             raise NotCacheable(Bypass.PICTURE_ANIMATED)
         if image.width * image.height > pixels_max:
             raise NotCacheable(Bypass.PICTURE_TOO_LARGE)
-        turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
-        return (image.height, image.width) if turned else (image.width, image.height)
+        return _turned(image.size) if _lies_on_its_side(image) else image.size
 
 
 def pixels(picture: Picture) -> str:
@@ -74,23 +76,28 @@ def view(picture: Picture) -> guard.View | None:
     with _opened(picture) as image:
         if image.mode not in _PLAIN_MODES:
             return None
-        turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
-        full = (image.height, image.width) if turned else image.size
+        full = image.size
         # JPEG decoders can scale while decoding, for a fraction of the cost; never below what the guard looks at.
         shrink = guard.VIEW_SIDE_MAX / max(image.size)
         if shrink < 1:
-            image.draft("RGB", (round(image.width * shrink), round(image.height * shrink)))
-        return guard.view_of(_rgb(_upright(image)), full)
+            image.draft("RGB", (max(1, round(image.width * shrink)), max(1, round(image.height * shrink))))
+        scaled = full != image.size
+        upright = _upright(image)
+        if not scaled:
+            full = upright.size
+        elif _lies_on_its_side(image):
+            full = _turned(full)
+        return guard.view_of(_rgb(upright), full)
 
 
-def _base64(text: str) -> bytes:
+def _base64(text: memoryview) -> bytes:
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError:
         pass
-    text = text.translate(_WHITE_SPACE).rstrip("=")
+    plain = bytes(text).translate(None, _WHITE_SPACE).rstrip(b"=")
     try:
-        return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return pybase64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except ValueError:
         raise NotCacheable(Bypass.PICTURE_UNREADABLE) from None
 
@@ -103,7 +110,7 @@ class _opened:
 
     def __enter__(self) -> Image.Image:
         try:
-            self._image = Image.open(BytesIO(self._data))
+            self._image = Image.open(BytesIO(self._data), formats=_FORMATS)
         except Exception as error:
             raise NotCacheable(Bypass.PICTURE_UNREADABLE) from error
         return self._image
@@ -113,6 +120,17 @@ class _opened:
         # Pillow's plug-ins raise anything at all on a broken file (OSError, SyntaxError, struct.error, ...).
         if isinstance(error, Exception) and not isinstance(error, NotCacheable):
             raise NotCacheable(Bypass.PICTURE_UNREADABLE) from error
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether EXIF rotation exchanges width and height, from the header."""
+    if image.format == "TIFF":  # Pillow has turned its size already
+        return False
+    return Image.Image.getexif(image).get(_ORIENTATION_TAG) in _TURNED  # PngImageFile's own would decode the pixels
+
+
+def _turned(size: tuple[int, int]) -> tuple[int, int]:
+    return size[1], size[0]
 
 
 def _upright(image: Image.Image) -> Image.Image:

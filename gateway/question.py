@@ -104,9 +104,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class PictureRef:
-    """A picture as the request names it: a data URL, or a reference to somewhere else."""
+    """A picture as the request names it: a data URL, or a reference to somewhere else. A long data URL is a
+    view of the request's bytes."""
 
-    url: str
+    url: str | memoryview
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ def _picture(part: Object, pictures: list[PictureRef]) -> Object:
     # server saw earlier, and we did not.
     part.pop("uuid", None)
     value = part.get("image_url")
-    fields = {"url": value} if isinstance(value, str) else value
-    if not isinstance(fields, dict) or not isinstance(fields.get("url"), str):
+    fields = {"url": value} if isinstance(value, str | memoryview) else value
+    if not isinstance(fields, dict) or not isinstance(fields.get("url"), str | memoryview):
         raise NotCacheable(Bypass.STATEFUL if value is None else Bypass.UNKNOWN_SHAPE)
     place: Object = {"picture": len(pictures)}
     pictures.append(PictureRef(fields["url"]))

@@ -61,7 +61,7 @@ def test_a_replay_has_its_own_id_and_time_and_is_otherwise_the_same(client: Open
 
 
 @pytest.mark.parametrize(
-    "lookalike", [cards.draw("48.26"), cards.draw("43.20"), cards.draw("48.20").crop((0, 0, 800, 560))]
+    "lookalike", [cards.draw("48.26"), cards.draw("43.20"), cards.draw("48.20").crop((0, 0, 800, 500))]
 )
 def test_a_lookalike_is_asked_upstream(stage: Stage, client: OpenAI, lookalike: Any):
     client.chat.completions.create(**ask(data_url(card("48.20"))))
