@@ -32,6 +32,10 @@ class EmbedderUnavailable(Exception):
     """The embedder asked for cannot be had. The message says why and names the remedies."""
 
 
+class EmbedderFault(Exception):
+    """The embedder is there but failed at its work. A fault of ours: a miss, never an error to the client."""
+
+
 class Embedder(Protocol):
     """Turns pictures into vectors. Called from one worker thread at a time."""
 
@@ -47,3 +51,11 @@ class Embedder(Protocol):
     def embed(self, pictures: Sequence[RGB]) -> Vectors:
         """(n pictures) -> (n, dim) float32, unit rows."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An embedder ready for work. `note` says why it is a fallback; None when it is what was asked for."""
+
+    embedder: Embedder
+    note: str | None = None

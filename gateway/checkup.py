@@ -50,7 +50,7 @@ def _embedder(settings: Settings, out: Console) -> bool:
         return _say(out, "embedder", False, str(error))
     name = loaded.embedder.space.name
     if loaded.note:
-        out.print(f"[yellow]embedder   {name}, because CLIP cannot be had:[/] {loaded.note}", highlight=False)
+        out.print(f"embedder   [yellow]{name}[/]  {loaded.note}", highlight=False)
         return True
     threshold = settings.threshold or loaded.embedder.threshold
     return _say(out, "embedder", True, f"{name}, near hits from cosine {threshold}")

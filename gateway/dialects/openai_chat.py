@@ -14,7 +14,7 @@ import orjson
 from gateway.dialects import openai_stream
 from gateway.dialects.framing import Frame, Framing, ServerSentEvents
 from gateway.dialects.parts import take_pictures, without_nulls
-from gateway.dialects.strict_json import read_object
+from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
 # Fields that do not change the answer: who asks, for which bill, in which queue, and how it is delivered.
@@ -67,7 +67,7 @@ class OpenAIChat:
             raise NotCacheable(Bypass.UNKNOWN_SHAPE)
         if not isinstance(choices, int) or isinstance(choices, bool) or choices < 1:
             raise NotCacheable(Bypass.UNKNOWN_SHAPE)
-        asked = {key: item for key, item in body.items() if key not in _NOT_ASKED} | {"messages": messages}
+        asked = as_text({key: item for key, item in body.items() if key not in _NOT_ASKED} | {"messages": messages})
         if asked.get("tools") == []:  # ollama-python writes this for "none"
             del asked["tools"]
         if shaping := {k: v for k, v in options.items() if v and k not in _REPLAYED_STREAM_OPTIONS}:

@@ -39,6 +39,19 @@ def read_object(body: bytes) -> Object:
     return mended
 
 
+def as_text(value: Any) -> Any:
+    """The value with every data URL that is nobody's picture as the text that it is, so that it can be a key."""
+    match value:
+        case dict():
+            return {name: as_text(item) for name, item in value.items()}
+        case list():
+            return [as_text(item) for item in value]
+        case memoryview():
+            return _text(bytes(value))
+        case _:
+            return value
+
+
 def _read(text: str) -> Object:
     try:
         value = orjson.loads(text)

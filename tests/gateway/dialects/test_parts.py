@@ -1,0 +1,143 @@
+from typing import Any
+
+import pytest
+
+from gateway.dialects.parts import take_pictures, without_nulls
+from gateway.question import Bypass, NotCacheable, PictureRef
+
+URL = "data:image/png;base64,AAAA"
+OTHER = "data:image/png;base64,BBBB"
+
+
+def picture(url: str = URL, **fields: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url, **fields}}
+
+
+def user(*parts: object, **fields: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts), **fields}
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def refusal(messages: object) -> Bypass:
+    with pytest.raises(NotCacheable) as refused:
+        take_pictures(messages)
+    return refused.value.why
+
+
+def kept(part: dict[str, Any]) -> dict[str, Any]:
+    (message,), _ = take_pictures([user(part)])
+    first: dict[str, Any] = message["content"][0]
+    return first
+
+
+def test_each_picture_leaves_its_number_where_it_was() -> None:
+    messages, pictures = take_pictures([user(picture(URL), text("and"), picture(OTHER)), user(picture(URL))])
+
+    assert (PictureRef(URL), PictureRef(OTHER), PictureRef(URL)) == pictures
+    places = [part["image_url"]["url"] for message in messages for part in message["content"] if "image_url" in part]
+    assert places == [{"picture": 0}, {"picture": 1}, {"picture": 2}]
+
+
+def test_the_order_of_pictures_and_text_is_kept() -> None:
+    before, _ = take_pictures([user(picture(), text("What?"))])
+    after, _ = take_pictures([user(text("What?"), picture())])
+
+    assert before != after
+
+
+def test_the_messages_given_are_not_touched() -> None:
+    given = [user(picture(detail=None), uuid=None)]
+    take_pictures(given)
+
+    assert [user(picture(detail=None), uuid=None)] == given
+
+
+def test_a_bare_string_is_the_same_picture_as_an_object() -> None:
+    assert kept(picture()) == kept({"type": "image_url", "image_url": URL})
+
+
+def test_text_in_any_role_is_kept_as_it_is() -> None:
+    messages = [
+        {"role": "system", "content": "Be terse."},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "arguments": None}]},
+        {"role": "tool", "content": [text("7")], "name": "f"},
+    ]
+    expected = [messages[0], {"role": "assistant", "tool_calls": [{"id": "1", "arguments": None}]}, messages[2]]
+
+    assert (expected, ()) == take_pictures(messages)
+
+
+def test_unknown_fields_of_a_message_a_part_and_a_picture_are_kept() -> None:
+    assert kept(picture(min_pixels=4, detail="low"))["image_url"] == {
+        "min_pixels": 4,
+        "detail": "low",
+        "url": {"picture": 0},
+    }
+    assert kept(picture() | {"max_frames": 2})["max_frames"] == 2
+    assert take_pictures([user(text("a"), partial=True)])[0][0]["partial"] is True
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        picture() | {"cache_control": {"type": "ephemeral"}},
+        picture() | {"prompt_cache_breakpoint": True},
+        picture() | {"uuid": "picture-1"},
+        picture() | {"uuid": None},
+        picture(content_hash="sha256:00"),
+        picture(detail=None),
+    ],
+)
+def test_hints_and_names_beside_a_picture_do_not_count(part: dict[str, Any]) -> None:
+    assert kept(picture()) == kept(part)
+
+
+@pytest.mark.parametrize("value", [None, {"detail": "low"}, {"url": None}, {"url": 7}, {"url": {"picture": 0}}, 7, []])
+def test_a_picture_without_its_bytes_is_refused(value: object) -> None:
+    part = {"type": "image_url", "image_url": value, "uuid": "picture-1"}
+    expected = Bypass.STATEFUL if value is None else Bypass.UNKNOWN_SHAPE
+
+    assert expected is refusal([user(part)])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "video_url", "video_url": {"url": URL}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA"}},
+        {"type": "file", "file": {"file_id": "f"}},
+        {"type": "image_embeds", "image_embeds": "AAAA"},
+        {"type": "TEXT", "text": "a"},
+        {"type": None, "text": "a"},
+        {"type": ["text"]},
+        {"image_url": URL},
+        {"text": "a"},
+        "a bare string",
+        None,
+        7,
+    ],
+)
+def test_a_part_of_a_kind_that_is_not_known_is_refused(part: object) -> None:
+    assert Bypass.UNKNOWN_PART is refusal([user(picture(), part)])
+
+
+@pytest.mark.parametrize("messages", [None, "Hello?", {}, 7, ["Hello?"], [user(text("a")), None], [{"content": 7}]])
+def test_messages_of_another_shape_are_refused(messages: object) -> None:
+    assert Bypass.UNKNOWN_SHAPE is refusal(messages)
+
+
+@pytest.mark.parametrize("content", [{"type": "text"}, 7, True, 0, False])
+def test_content_that_is_neither_text_nor_parts_is_refused(content: object) -> None:
+    assert Bypass.UNKNOWN_SHAPE is refusal([{"role": "user", "content": content}])
+
+
+def test_nulls_are_unset_on_one_level_only() -> None:
+    assert without_nulls({"a": {"b": None}, "c": [None], "d": 0, "e": "", "f": None}) == {
+        "a": {"b": None},
+        "c": [None],
+        "d": 0,
+        "e": "",
+    }

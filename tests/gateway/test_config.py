@@ -1,0 +1,283 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gateway.config import PREFIX, Price, Settings, load_settings
+from gateway.errors import ConfigError
+from gateway.question import Mode
+from tests.examples import examples
+
+UPSTREAM = "http://localhost:8000"
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    return tmp_path / "lookalike.toml"
+
+
+def trouble(config: Path | None = None, **flags: Any) -> str:
+    with pytest.raises(ConfigError) as error:
+        load_settings(config, **flags)
+    return str(error.value)
+
+
+# Where a setting comes from
+
+
+def test_without_anything_the_upstream_alone_is_needed() -> None:
+    assert trouble() == "upstream: is needed: --upstream, LOOKALIKE_UPSTREAM or `upstream` in the TOML file"
+    assert load_settings(upstream=UPSTREAM).upstream == UPSTREAM
+
+
+def test_flags_beat_the_environment_and_the_environment_beats_the_file(
+    toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text('upstream = "http://file"\nport = 1\nhost = "file"\nttl_s = 1\n')
+    monkeypatch.setenv(PREFIX + "PORT", "2")
+    monkeypatch.setenv(PREFIX + "HOST", "environment")
+    settings = load_settings(toml, host="flag")
+
+    assert (settings.upstream, settings.port, settings.host, settings.ttl_s) == ("http://file", 2, "flag", 1)
+
+
+def test_a_flag_that_was_not_given_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "UPSTREAM", UPSTREAM)
+
+    assert load_settings(upstream=None, port=None).upstream == UPSTREAM
+
+
+def test_the_file_may_be_named_by_the_environment_and_a_flag_names_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text('upstream = "http://one"')
+    other.write_text('upstream = "http://other"')
+    monkeypatch.setenv(PREFIX + "CONFIG", str(one))
+
+    assert load_settings().upstream == "http://one"
+    assert load_settings(other).upstream == "http://other"
+
+
+def test_tables_come_from_the_file_and_as_json_from_the_environment(
+    toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text(f'upstream = "{UPSTREAM}"\n[prices.qwen]\nper_upstream_hour = 2\ncurrency = "EUR"\n')
+    assert {"qwen": Price(per_upstream_hour=2, currency="EUR")} == load_settings(toml).prices
+
+    monkeypatch.setenv(PREFIX + "PRICES", '{"other": {"per_upstream_hour": 1, "currency": "USD"}}')
+    assert Price(per_upstream_hour=1, currency="USD") == load_settings(toml).price("other")
+
+
+def test_settings_do_not_change_once_they_are_read() -> None:
+    with pytest.raises(ValidationError):
+        load_settings(upstream=UPSTREAM).port = 1  # type: ignore[misc]
+
+
+# Names that do not exist
+
+
+@pytest.mark.parametrize("name", ["UPSTREM", "PORTS", "", "PRICES__QWEN", "config_file"])
+def test_a_variable_that_does_not_exist_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + name, "1")
+
+    assert f"no such setting: {PREFIX}{name} (in the environment)" == trouble(upstream=UPSTREAM)
+
+
+def test_a_misspelt_variable_in_small_letters_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("lookalike_upstrem", UPSTREAM)
+
+    assert "lookalike_upstrem" in trouble(upstream=UPSTREAM)
+
+
+def test_a_name_that_does_not_exist_in_the_file_is_named_with_the_file(toml: Path) -> None:
+    toml.write_text(f'upstrem = "{UPSTREAM}"\n[prices.qwen]\nper_hour = 2\ncurrency = "EUR"\n')
+    words = trouble(toml, upstream=UPSTREAM)
+
+    assert f"upstrem: is no setting (in {toml})" in words
+    assert "prices.qwen.per_hour: is no setting" in words
+
+
+def test_a_flag_that_does_not_exist_is_named() -> None:
+    assert trouble(upstream=UPSTREAM, speed=1) == "speed: is no setting"
+
+
+# Values that cannot work
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("port", -1),
+            ("port", 65536),
+            ("port", "http"),
+            ("ttl_s", 0),
+            ("ttl_s", "inf"),
+            ("ttl_s", "nan"),
+            ("ttl_s", "a day"),
+        ),
+        *(("mode", "fast"), ("store", "redis"), ("embedder", "blip"), ("clip_device", "tpu"), ("log_level", "loud")),
+        *(("threshold", 0), ("threshold", 1.01), ("threshold", "nan"), ("workers", 0), ("pixels_max", 0)),
+        *(
+            ("connect_timeout_s", 0),
+            ("read_timeout_s", -1),
+            ("body_bytes_max", 1),
+            ("cache_bytes_max", 1),
+            ("prices", []),
+        ),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_its_name(name: str, value: object) -> None:
+    words = trouble(**{"upstream": UPSTREAM, name: value})
+
+    assert words.startswith(f"{name}: ")
+    assert "got" in words
+    assert "\n" not in words
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "localhost:8000",
+            "ftp://host",
+            "http://",
+            "//host/v1",
+            "host",
+            "",
+            "http://host:port",
+            "http://host:99999999",
+        ),
+        *(
+            "http://host/v1?key=secret",
+            "http://host/#secret",
+            "http://user:secret@host/v1",
+            "http://user:a:secret@host:secret@",
+        ),
+    ],
+)
+def test_an_upstream_that_is_no_base_url_is_refused_without_its_secrets(value: str) -> None:
+    words = trouble(upstream=value)
+
+    assert words.startswith("upstream: ")
+    assert "secret" not in words
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("http://host:8000", "http://host:8000"),
+        ("http://host:8000/", "http://host:8000"),
+        ("https://host/compatible-mode/v1//", "https://host/compatible-mode/v1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+    ],
+)
+def test_an_upstream_is_kept_without_its_last_slash(value: str, kept: str) -> None:
+    assert kept == load_settings(upstream=value).upstream
+
+
+def test_every_trouble_has_its_own_line() -> None:
+    assert {"upstream", "port", "mode"} == {line.split(":")[0] for line in trouble(port=-1, mode="x").splitlines()}
+
+
+@pytest.mark.parametrize("content", [b"upstream = ", b"\xff\xfe", b"[prices", b'upstream = "a"\nupstream = "b"'])
+def test_a_file_that_is_no_toml_is_named(toml: Path, content: bytes) -> None:
+    toml.write_bytes(content)
+
+    assert trouble(toml).startswith(f"{toml} is not TOML: ")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = tmp_path / "missing.toml"
+    assert f"there is no configuration file {missing}" == trouble(missing)
+
+    monkeypatch.setenv(PREFIX + "CONFIG", str(tmp_path))  # a directory is no file
+    assert f"there is no configuration file {tmp_path}" == trouble()
+
+
+def test_a_table_in_the_environment_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "PRICES", "{secret")
+    words = trouble(upstream=UPSTREAM)
+
+    assert "prices" in words
+    assert "not JSON" in words
+    assert "secret" not in words
+
+
+# Money
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"input_per_million": 1},
+        {"output_per_million": 1},
+        {"input_per_million": 0},
+        {"output_per_million": 0},
+        {"input_per_million": 1, "output_per_million": 1, "per_upstream_hour": 1},
+        {"input_per_million": 0, "per_upstream_hour": 1},
+        {"input_per_million": -1, "output_per_million": 1},
+        {"per_upstream_hour": float("inf")},
+        {"per_upstream_hour": float("nan")},
+        {"per_upstream_hour": 1, "currency": ""},
+        {"per_upstream_hour": 1, "currency": "a long name"},
+        {"per_upstream_hour": 1, "currency": None},
+    ],
+)
+def test_a_price_is_either_by_token_or_by_hour_and_in_a_currency(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Price(**({"currency": "EUR"} | fields))
+
+
+def test_a_price_without_its_currency_is_asked_for_by_name() -> None:
+    assert trouble(upstream=UPSTREAM, prices={"qwen": {"per_upstream_hour": 1}}) == "prices.qwen.currency: is needed"
+
+
+def test_tokens_cost_by_the_million() -> None:
+    price = Price(input_per_million=2, output_per_million=10, currency="EUR")
+
+    assert pytest.approx(2 + 5) == price.of(1_000_000, 500_000, upstream_s=9)
+    assert price.of(0, 0, upstream_s=9) == 0
+
+
+def test_what_was_not_counted_has_no_price() -> None:
+    price = Price(input_per_million=2, output_per_million=0, currency="EUR")
+
+    assert [price.of(None, 1, 9), price.of(1, None, 9), price.of(None, None, 9)] == [None, None, None]
+
+
+def test_a_machine_costs_by_the_hour_whatever_was_counted() -> None:
+    price = Price(per_upstream_hour=3.6, currency="EUR")
+
+    assert pytest.approx(0.01) == price.of(None, None, upstream_s=10)
+    assert price.of(5, 5, upstream_s=10) == price.of(None, None, upstream_s=10)
+
+
+@examples(40)
+@given(*[st.integers(0, 10**9)] * 2, *[st.floats(0, 1000)] * 2)
+def test_a_price_grows_with_what_it_is_for(tokens_in: int, tokens_out: int, dear_in: float, dear_out: float) -> None:
+    price = Price(input_per_million=dear_in, output_per_million=dear_out, currency="EUR")
+    less, more = price.of(tokens_in, tokens_out, 0), price.of(tokens_in + 1000, tokens_out + 1000, 0)
+
+    assert less is not None
+    assert more is not None
+    assert 0 <= less <= more
+    assert pytest.approx(more - less, abs=1e-3 + 1e-9 * more) == (dear_in + dear_out) / 1000
+
+
+def test_a_price_for_any_model_stands_behind_the_models_own() -> None:
+    one, any_other = (Price(per_upstream_hour=hour, currency="EUR") for hour in (1, 2))
+    settings = load_settings(upstream=UPSTREAM, prices={"qwen": one, "*": any_other})
+
+    assert [one, any_other] == [settings.price("qwen"), settings.price("another")]
+    assert load_settings(upstream=UPSTREAM, prices={"qwen": one}).price("another") is None
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+    assert Mode.NEAR is load_settings(upstream=UPSTREAM).mode

@@ -1,0 +1,154 @@
+import threading
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cache import guard
+from embeddings.base import RGB, Space, Vectors
+from embeddings.batching import Loading, Ready, State
+from gateway import pictures
+from gateway.fingerprint import Fingerprint, Workers
+from gateway.pictures import Picture
+from gateway.question import Bypass, NotCacheable
+
+pytestmark = pytest.mark.anyio
+
+
+class MeanColour:
+    """The mean colour of a picture as its vector."""
+
+    space = Space("test", "w", 3)
+    threshold = 0.9
+
+    def embed(self, pictures: Sequence[RGB]) -> Vectors:
+        means = np.stack([picture.mean(axis=(0, 1)) for picture in pictures]).astype(np.float32)
+        unit: Vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return unit
+
+
+class Embedding:
+    """An embedder that is ready, or is told to be."""
+
+    def __init__(self, ready: bool = True) -> None:
+        self.state: State = Ready(MeanColour(), None) if ready else Loading()
+        self.asked: list[int] = []
+
+    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None:
+        self.asked.append(len(pictures))
+        match self.state:
+            case Ready(embedder):
+                return embedder.space, embedder.embed(pictures)
+            case _:
+                return None
+
+
+class CountingWorkers(Workers):
+    def __init__(self) -> None:
+        super().__init__(most=2)
+        self.runs = 0
+
+    async def run(self, work):  # type: ignore[no-untyped-def]
+        self.runs += 1
+        return await super().run(work)
+
+
+def picture(name: str, image: Image.Image | None = None) -> Picture:
+    data = BytesIO()
+    (image or Image.new("RGB", (8, 6), name)).save(data, "PNG")
+    return Picture(data.getvalue(), name)
+
+
+def fingerprint(*loaded: Picture, embedding: Embedding | None = None, workers: Workers | None = None) -> Fingerprint:
+    return Fingerprint(loaded, workers or Workers(2), embedding or Embedding(), pixels_max=1_000)
+
+
+RED, BLUE = picture("red"), picture("blue")
+DEEP = picture("deep", Image.fromarray(np.zeros((6, 8), np.uint16)))
+BROKEN = Picture(RED.data[:40], "broken")
+
+
+async def test_the_files_are_known_before_anything_is_decoded() -> None:
+    assert fingerprint(RED, BROKEN).files == ("red", "broken")
+
+
+async def test_every_look_keeps_the_order_of_the_pictures() -> None:
+    looks = fingerprint(RED, BLUE, RED)
+    red, blue, again = await looks.views()
+    embedded = await looks.embedded()
+
+    assert await looks.sizes() == ((8, 6), (8, 6), (8, 6))
+    assert (pictures.pixels(RED), pictures.pixels(BLUE), pictures.pixels(RED)) == await looks.pixels()
+    assert [view.rgb[0, 0, 0] for view in (red, blue, again)] == [255, 0, 255]
+    assert embedded is not None
+    assert (embedded.space, embedded.threshold) == ("test@w/3", 0.9)
+    assert embedded.vectors.tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0]]
+
+
+async def test_each_look_is_taken_once() -> None:
+    workers, embedding = CountingWorkers(), Embedding()
+    looks = fingerprint(RED, BLUE, embedding=embedding, workers=workers)
+    for _ in range(3):
+        await looks.sizes()
+        await looks.pixels()
+        await looks.views()
+        await looks.embedded()
+
+    assert workers.runs == 3
+    assert embedding.asked == [2]
+
+
+async def test_nothing_is_decoded_before_its_size_is_known() -> None:
+    too_large = picture("large", Image.new("RGB", (100, 11)))
+    for look in ("sizes", "pixels", "views", "embedded", "evidence"):
+        workers = CountingWorkers()
+        with pytest.raises(NotCacheable) as refused:
+            await getattr(fingerprint(RED, too_large, workers=workers), look)()
+
+        assert Bypass.PICTURE_TOO_LARGE is refused.value.why
+        assert workers.runs == 1
+
+
+async def test_one_unreadable_picture_is_a_reason_to_leave_them_all() -> None:
+    for look in ("sizes", "pixels", "views"):
+        with pytest.raises(NotCacheable) as refused:
+            await getattr(fingerprint(RED, BROKEN), look)()
+
+        assert Bypass.PICTURE_UNREADABLE is refused.value.why
+
+
+async def test_one_picture_without_a_plain_view_leaves_none_to_be_near() -> None:
+    embedding = Embedding()
+    looks = fingerprint(RED, DEEP, embedding=embedding)
+
+    assert await looks.views() == ()
+    assert await looks.embedded() is None
+    assert await looks.evidence() == ()
+    assert embedding.asked == []
+    assert len(await looks.pixels()) == 2
+
+
+async def test_an_embedder_that_is_not_ready_is_asked_again() -> None:
+    embedding = Embedding(ready=False)
+    looks = fingerprint(RED, embedding=embedding)
+    assert await looks.embedded() is None
+
+    embedding.state = Ready(MeanColour(), None)
+    embedded = await looks.embedded()
+    assert embedded is not None
+    assert embedded.vectors.shape == (1, 3)
+
+
+async def test_evidence_is_what_the_guard_needs_of_each_picture() -> None:
+    looks = fingerprint(RED, BLUE)
+    evidence = await looks.evidence()
+
+    assert [guard.decode(kept).rgb[0, 0, 0] for kept in evidence] == [255, 0]
+    for kept, view in zip(evidence, await looks.views(), strict=True):
+        assert np.array_equal(view.rgb, guard.decode(kept).rgb)
+
+
+async def test_work_runs_in_another_thread() -> None:
+    assert threading.get_ident() != await Workers(1).run(threading.get_ident)

@@ -1,0 +1,290 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import headers
+from gateway.errors import CallerError
+from gateway.question import Bypass, Mode, Wishes
+from tests.examples import examples
+
+INF = float("inf")
+
+
+def raw(*lines: str) -> list[tuple[bytes, bytes]]:
+    """ASGI's shape of `name: value` lines."""
+    pairs = [line.partition(":") for line in lines]
+    return [(name.lower().encode(), value.strip().encode("latin-1")) for name, _, value in pairs]
+
+
+def names(found: headers.Raw) -> list[str]:
+    return [name.decode() for name, _ in found]
+
+
+# One connection and the next
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "Connection: keep-alive",
+            "Keep-Alive: timeout=5",
+            "Proxy-Authenticate: Basic",
+            "Proxy-Authorization: Basic eA==",
+        ),
+        *(
+            "Proxy-Connection: close",
+            "TE: trailers",
+            "Trailer: x-end",
+            "Transfer-Encoding: chunked",
+            "Upgrade: websocket",
+        ),
+    ],
+)
+def test_a_field_of_one_connection_goes_no_further(line: str) -> None:
+    fields = raw(line, "Content-Type: application/json")
+
+    assert names(headers.to_upstream(fields, readable=True)) == ["content-type"]
+    assert names(headers.to_client(fields)) == ["content-type"]
+
+
+@pytest.mark.parametrize("value", ["X-Mine", "close, X-Mine", "keep-alive , x-mine ,X-Other", ",x-mine,", "X-MINE"])
+def test_a_field_that_connection_names_goes_no_further(value: str) -> None:
+    fields = raw("X-Mine: 1", f"Connection: {value}", "X-Yours: 2")
+
+    assert names(headers.end_to_end(fields)) == ["x-yours"]
+
+
+def test_every_connection_field_is_read() -> None:
+    fields = raw("Connection: x-a", "Connection: x-b", "X-A: 1", "X-B: 2", "X-C: 3")
+
+    assert headers.end_to_end(fields) == [(b"x-c", b"3")]
+
+
+def test_a_servers_names_are_read_in_any_case() -> None:
+    fields = [(b"Connection", b"X-Mine"), (b"X-Mine", b"1"), (b"Transfer-Encoding", b"chunked"), (b"X-Yours", b"2")]
+
+    assert headers.to_client(fields) == [(b"x-yours", b"2")]
+
+
+def test_order_repetition_and_bytes_of_all_other_fields_are_kept() -> None:
+    fields = [
+        (b"set-cookie", b"a=1"),
+        (b"x", b"\xe9 "),
+        (b"set-cookie", b"b=2"),
+        (b"content-length", b"7"),
+        (b"x", b""),
+    ]
+
+    assert fields == headers.to_client(fields)
+    assert fields == headers.to_upstream(fields, readable=True)
+
+
+def test_host_expect_and_our_own_field_stay_here() -> None:
+    fields = raw(
+        "Host: gateway", "Expect: 100-continue", "X-Lookalike-Mode: exact", "Authorization: Bearer k", "Cookie: a"
+    )
+
+    assert names(headers.to_upstream(fields, readable=False)) == ["authorization", "cookie"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "passed"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "gzip, deflate"),
+        ("GZIP;q=0.5 , br;q=1, identity", "GZIP;q=0.5, identity"),
+        ("br", "identity"),
+        ("*", "identity"),
+        ("", "identity"),
+        ("gzipx, xgzip", "identity"),
+    ],
+)
+def test_only_codings_that_can_be_read_back_are_asked_for(asked: str, passed: str) -> None:
+    fields = raw(f"Accept-Encoding: {asked}")
+
+    assert [(b"accept-encoding", passed.encode())] == headers.to_upstream(fields, readable=True)
+    assert [(b"accept-encoding", asked.encode())] == headers.to_upstream(fields, readable=False)
+
+
+def test_a_client_that_asked_for_no_coding_gets_none() -> None:
+    assert headers.to_upstream([], readable=True) == []
+
+
+# Who is asking
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"])
+def test_another_credential_is_another_caller(name: str) -> None:
+    nobody, one, other = (headers.credential(raw(*lines)) for lines in ([], [f"{name}: a"], [f"{name}: b"]))
+
+    assert nobody == b""
+    assert len({nobody, one, other}) == 3
+
+
+def test_the_same_value_as_another_kind_of_credential_is_another_caller() -> None:
+    assert headers.credential(raw("Api-Key: k")) != headers.credential(raw("X-Api-Key: k"))
+
+
+def test_all_credentials_count_in_any_order() -> None:
+    both = headers.credential(raw("Authorization: a", "X-Api-Key: b"))
+
+    assert both == headers.credential(raw("X-Api-Key: b", "Authorization: a"))
+    assert both not in (headers.credential(raw("Authorization: a")), headers.credential(raw("X-Api-Key: b")))
+    assert headers.credential(raw("Authorization: a", "Authorization: b")) != headers.credential(
+        raw("Authorization: b")
+    )
+
+
+def test_what_changes_from_call_to_call_says_nothing_of_the_caller() -> None:
+    same = raw(
+        "Authorization: a", "Cookie: session=1", "User-Agent: x", "X-Stainless-Retry-Count: 2", "X-Request-Id: 7"
+    )
+
+    assert headers.credential(raw("Authorization: a")) == headers.credential(same)
+    assert headers.partitions(same, "") == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Proxy-Authorization", "Cookie"),
+    ],
+)
+def test_no_credential_is_shown_to_a_dialect_or_put_among_the_partitions(name: str) -> None:
+    fields = raw(f"{name}: secret", "Content-Type: application/json")
+
+    assert headers.readable(fields) == {"content-type": "application/json"}
+    assert "secret" not in str(headers.partitions(fields, "a=b"))
+
+
+@pytest.mark.parametrize(
+    "name", ["OpenAI-Organization", "OpenAI-Project", "X-DashScope-WorkSpace", "X-Project-Name", "anthropic-version"]
+)
+def test_an_account_within_the_account_is_a_partition(name: str) -> None:
+    assert ((name.lower(), "a"),) == headers.partitions(raw(f"{name}: a"), "")
+    assert headers.partitions(raw(f"{name}: a"), "") != headers.partitions(raw(f"{name}: b"), "")
+
+
+def test_the_query_is_a_partition_and_order_of_fields_is_not() -> None:
+    fields = raw("OpenAI-Project: p", "OpenAI-Organization: o")
+
+    assert headers.partitions(fields, "api-version=1") == headers.partitions(fields[::-1], "api-version=1")
+    assert headers.partitions(fields, "api-version=1") != headers.partitions(fields, "api-version=2")
+    assert headers.partitions(fields, "api-version=1") != headers.partitions(fields, "")
+
+
+def test_repeated_fields_are_read_as_one_list() -> None:
+    assert headers.readable(raw("X-A: 1", "X-A: 2")) == {"x-a": "1, 2"}
+
+
+# Why the cache is not asked
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("Range: bytes=0-", Bypass.RANGE_OR_UPGRADE),
+        ("Upgrade: websocket", Bypass.RANGE_OR_UPGRADE),
+        ("X-DashScope-Async: enable", Bypass.STATEFUL),
+        ("X-Conversation-Id: c", Bypass.STATEFUL),
+        ("Content-Encoding: zstd", Bypass.ENCODED_BODY),
+        ("Content-Encoding: gzip", Bypass.ENCODED_BODY),
+        ("X-Body-Compressed: zstd", Bypass.ENCODED_BODY),
+        ("X-DashScope-EncryptionKey: k", Bypass.ENCODED_BODY),
+        ("X-Is-Encrypted: true", Bypass.ENCODED_BODY),
+        ("X-Encrypt-Info: i", Bypass.ENCODED_BODY),
+        ("X-Session-Token: t", Bypass.ENCODED_BODY),
+        ("Content-Encoding: identity", None),
+        ("Content-Encoding:  Identity ", None),
+        ("Accept-Encoding: gzip", None),
+        ("Idempotency-Key: 7", None),
+    ],
+)
+def test_a_header_may_be_reason_enough_not_to_ask(line: str, why: Bypass | None) -> None:
+    assert why is headers.bypass(raw("Host: h", line))
+
+
+# What the caller wishes
+
+
+@pytest.mark.parametrize(
+    ("line", "wishes"),
+    [
+        ("", Wishes()),
+        ("no-cache", Wishes(no_cache=True)),
+        ("No-Cache", Wishes(no_cache=True)),
+        ('no-cache="x"', Wishes(no_cache=True)),
+        ("no-store", Wishes(no_store=True)),
+        ("no-cache,no-store", Wishes(no_cache=True, no_store=True)),
+        (" no-store , only-if-cached ", Wishes(no_store=True, only_if_cached=True)),
+        ("max-age=60", Wishes(max_age_s=60)),
+        ('MAX-AGE="60"', Wishes(max_age_s=60)),
+        ("max-age = 60", Wishes(max_age_s=60)),
+        ("max-age=0", Wishes(max_age_s=0)),
+        ("min-fresh=5, max-age=7", Wishes(max_age_s=7, min_fresh_s=5)),
+        ("max-stale=100", Wishes()),
+        ("no-transform, x-unknown=1", Wishes()),
+        ("not-no-cache, no-cachex", Wishes()),
+        (",,,=,", Wishes()),
+    ],
+)
+def test_the_words_of_cache_control_are_understood(line: str, wishes: Wishes) -> None:
+    assert wishes == headers.wishes(raw(f"Cache-Control: {line}"))
+
+
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "1e3", "ten", "٣", "0x10", "+1", "1 2", "60s"])
+def test_seconds_that_cannot_be_read_count_as_the_strictest(value: str) -> None:
+    encoded = [(b"cache-control", f"max-age={value}, min-fresh={value}".encode())]
+
+    assert Wishes(max_age_s=0, min_fresh_s=INF) == headers.wishes(encoded)
+    assert Wishes(max_age_s=0, min_fresh_s=INF) == headers.wishes(raw("Cache-Control: max-age, min-fresh"))
+
+
+def test_of_a_directive_said_twice_the_first_counts() -> None:
+    assert Wishes(max_age_s=0) == headers.wishes(raw("Cache-Control: max-age=0, max-age=100"))
+    assert Wishes(max_age_s=0) == headers.wishes(raw("Cache-Control: max-age=0", "Cache-Control: max-age=100"))
+
+
+def test_every_cache_control_field_is_read() -> None:
+    assert Wishes(no_cache=True, no_store=True) == headers.wishes(
+        raw("Cache-Control: no-cache", "Cache-Control: no-store")
+    )
+
+
+def test_pragma_speaks_only_where_cache_control_is_silent() -> None:
+    assert headers.wishes(raw("Pragma: No-Cache")).no_cache
+    assert not headers.wishes(raw("Pragma: no-cache", "Cache-Control: max-age=5")).no_cache
+    assert not headers.wishes(raw("Pragma: x")).no_cache
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_each_mode_can_be_asked_for_in_any_case(mode: Mode) -> None:
+    assert mode is headers.wishes(raw(f"X-Lookalike-Mode:  {mode.upper()} ")).mode
+
+
+@pytest.mark.parametrize("value", ["", "fast", "exact, off", "near;q=1", "0"])
+def test_a_mode_that_does_not_exist_is_the_callers_error(value: str) -> None:
+    with pytest.raises(CallerError, match="off, exact, pixel, near"):
+        headers.wishes(raw(f"X-Lookalike-Mode: {value}"))
+
+
+def test_of_two_modes_the_stricter_counts() -> None:
+    assert Mode.EXACT is headers.wishes(raw("X-Lookalike-Mode: exact", "X-Lookalike-Mode: near")).mode
+    assert Mode.OFF is headers.wishes(raw("X-Lookalike-Mode: near", "X-Lookalike-Mode: off")).mode
+
+
+@given(st.sampled_from(list(Mode)), st.sampled_from(list(Mode)))
+def test_a_caller_can_only_make_the_mode_stricter(operators: Mode, callers: Mode) -> None:
+    order = [Mode.OFF, Mode.EXACT, Mode.PIXEL, Mode.NEAR]
+
+    assert min(order.index(operators), order.index(callers)) == order.index(operators.stricter(callers))
+
+
+@examples(60)
+@given(st.binary(max_size=40))
+def test_no_value_of_cache_control_is_an_error(value: bytes) -> None:
+    found = headers.wishes([(b"cache-control", value), (b"pragma", value)])
+
+    assert found.min_fresh_s >= 0
+    assert found.max_age_s is None or found.max_age_s >= 0
