@@ -61,7 +61,7 @@ class FakeUpstream:
         if "status" in fakes:
             error = {"error": {"message": "the fake was told to fail", "type": "server_error", "code": None}}
             return await _json(send, error, status=int(fakes["status"]), more=[(b"retry-after", b"1")])
-        text = fakes.get("text", _answer(body))
+        text = fakes["text"] if "text" in fakes else _answer(body)
         finish = fakes.get("finish", "stop")
         if body.get("stream"):
             return await self._stream(body, text, finish, fakes, receive, send)
