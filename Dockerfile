@@ -13,7 +13,7 @@ COPY embeddings embeddings
 RUN /opt/lookalike/bin/pip install --no-cache-dir .
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /data --create-home lookalike
+RUN useradd --uid 10001 --home-dir /data --create-home lookalike
 COPY --from=build /opt/lookalike /opt/lookalike
 # The store, and CLIP's weights once downloaded, live on the volume.
 ENV PATH=/opt/lookalike/bin:$PATH \

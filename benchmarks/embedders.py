@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from embeddings.base import RGB, Embedder, Vectors
-from embeddings.clip import ClipEmbedder, ClipOptions, shrunk
+from embeddings.clip import ClipEmbedder, ClipOptions
 from embeddings.dct import DctEmbedder
 
 SIDE_MAX = 1600  # what the gateway decodes to
@@ -136,9 +136,9 @@ def quality(folder: Path, seed: int, embedder: Embedder, workers: int) -> None:
         for name, cosine in cosines.items():
             by_transform[name].append(cosine)
     vectors = np.stack([vector for vector, _ in results])
-    cosines = vectors @ vectors.T
-    apart = cosines[strangers(rows, hard)]
-    alike = np.array([cosines[pair] for pair in hard])
+    table = vectors @ vectors.T
+    apart = table[strangers(rows, hard)]
+    alike = np.array([table[pair] for pair in hard])
     every = np.concatenate([np.array(values) for values in by_transform.values()])
 
     print(f"\n{embedder.space.name}: {len(rows)} pictures, {len(every)} copies, {len(apart)} stranger pairs")
@@ -188,22 +188,6 @@ def random_clip(folder: Path) -> ClipEmbedder:
     return ClipEmbedder(ClipOptions(pretrained=str(weights)))
 
 
-def shrinking(folder: Path, clip: ClipEmbedder, most: int = 60) -> None:
-    """What reduce() before the model's own resize does to the vectors."""
-    rows = list(csv.DictReader((folder / "manifest.csv").open()))
-    large = [row["file"] for row in rows if min(int(row["width"]), int(row["height"])) >= 6 * 224][:most]
-    large = large or [row["file"] for row in rows][:most]
-    worst = 1.0
-    for name in large:
-        picture = pixels(scaled(opened(folder / name), 1.0))
-        whole = clip._torch.stack([clip._preprocess(Image.fromarray(picture))]).to(clip._device)
-        with clip._torch.inference_mode():
-            vector = clip._model.encode_image(whole, normalize=True).float().cpu().numpy()[0]
-        worst = min(worst, float(vector @ clip.embed([picture])[0]))
-        assert min(shrunk(picture, clip._side).size) >= min(min(picture.shape[:2]), 2 * clip._side)
-    print(f"{clip.space.name}: cosine with and without shrinking first, worst of {len(large)}: {worst:.5f}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=Path, required=True)
@@ -226,7 +210,6 @@ def main() -> None:
         else:
             clip = random_clip(Path(scratch))
     cost(options.images, clip, options.rounds)
-    shrinking(options.images, clip)
 
 
 if __name__ == "__main__":

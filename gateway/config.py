@@ -136,7 +136,7 @@ class Settings(BaseSettings):
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     """The settings in force. Flags that are None were not given. Raises ConfigError in words."""
     path = config or (Path(named) if (named := os.environ.get(CONFIG_VARIABLE)) else None)
-    if path is not None and (path.is_dir() or not path.exists()):
+    if path is not None and not path.is_file():
         raise ConfigError(f"there is no configuration file {path}")
     _refuse_unknown_variables()
 

@@ -80,7 +80,8 @@ def readable(headers: Raw) -> dict[str, str]:
 def bypass(headers: Raw) -> Bypass | None:
     """A reason in the headers not to ask the cache at all."""
     for name, value in headers:
-        if name in (b"range", b"upgrade"):
+        # An offer of HTTP/2 (h2c), which some clients make on every request, is simply not taken up.
+        if name == b"range" or (name == b"upgrade" and b"websocket" in value.lower()):
             return Bypass.RANGE_OR_UPGRADE
         if name in _STATEFUL:
             return Bypass.STATEFUL

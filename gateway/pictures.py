@@ -22,7 +22,6 @@ from gateway.question import Bypass, NotCacheable, PictureRef
 Image.MAX_IMAGE_PIXELS = None
 
 _DATA_URL: Final = re.compile(rb"data:[^,]{0,200};base64,", re.IGNORECASE)
-_WHITE_SPACE: Final = b" \t\r\n"
 # What model servers are sent. Pillow opens far more, some with programs of their own (EPS runs Ghostscript).
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ORIENTATION_TAG: Final = 0x0112
@@ -47,7 +46,9 @@ def load(ref: PictureRef) -> Picture:
     if head is None:
         inline = bytes(url[:5]).lower() == b"data:"
         raise NotCacheable(Bypass.PICTURE_UNREADABLE if inline else Bypass.PICTURE_BY_REFERENCE)
-    data = _base64(url[head.end() :])
+    # Inside JSON, a line break that is not escaped is no JSON: where the raw bytes are read, it is no white space.
+    white_space = b" " if isinstance(ref.url, memoryview) else b" \t\r\n"
+    data = _base64(url[head.end() :], white_space)
     if not data:
         raise NotCacheable(Bypass.PICTURE_UNREADABLE)
     return Picture(data, digest_bytes(data))
@@ -56,7 +57,8 @@ def load(ref: PictureRef) -> Picture:
 def size(picture: Picture, pixels_max: int) -> tuple[int, int]:
     """Upright (width, height), from the header alone. Raises NotCacheable if no view of it could be trusted."""
     with _opened(picture) as image:
-        if getattr(image, "n_frames", 1) > 1:
+        # Phones add a gain map or a second view to a JPEG (MPO); every server reads the first alone.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise NotCacheable(Bypass.PICTURE_ANIMATED)
         if image.width * image.height > pixels_max:
             raise NotCacheable(Bypass.PICTURE_TOO_LARGE)
@@ -90,12 +92,12 @@ def view(picture: Picture) -> guard.View | None:
         return guard.view_of(_rgb(upright), full)
 
 
-def _base64(text: memoryview) -> bytes:
+def _base64(text: memoryview, white_space: bytes) -> bytes:
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError:
         pass
-    plain = bytes(text).translate(None, _WHITE_SPACE).rstrip(b"=")
+    plain = bytes(text).translate(None, white_space).rstrip(b"=")
     try:
         return pybase64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except ValueError:

@@ -10,12 +10,12 @@ from typing import Self
 
 import anyio
 import uvicorn
-from embeddings.batching import Failed
 from rich.console import Console
 from starlette.types import ASGIApp
 
 from cache.errors import CacheFault
 from embeddings.base import EmbedderUnavailable
+from embeddings.batching import Failed
 from gateway import logs
 from gateway.app import create_app, open_store, product_version
 from gateway.config import Settings

@@ -13,7 +13,7 @@ _SIGMAS = (0.35, 0.45, 0.55, 0.65, 0.8, 1.0, 1.25, 1.6)
 _ALIKE_LOG = 0.03  # difference of gradient energy (logarithm) that needs no undoing
 _SAMPLE_ROWS = 200  # rows above and below the middle that the blur is found on
 
-# Levels: what disappears at the smaller size, at the 99.5th percentile. Smooth enlargements lose 2-6, text and
+# Levels: what disappears at the smaller size where it is worst. Smooth enlargements lose 2-6, text and
 # texture 20 and more.
 _DETAIL_LEVELS = 15.0
 
@@ -34,14 +34,14 @@ def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
     return np.ascontiguousarray(mine[inner]), np.ascontiguousarray(other[inner]), sigma
 
 
-def shows_more(large: Gray, ratio: float) -> bool:
-    """Whether `large` has detail that a picture smaller by `ratio` cannot hold."""
+def shows_more(large: Gray, ratio: float, share: float) -> bool:
+    """Whether `share` of `large` has detail that a picture smaller by `ratio` cannot hold."""
     height, width = large.shape
     small_size = max(8, round(width / ratio)), max(8, round(height / ratio))
     small = cv2.resize(large, small_size, interpolation=cv2.INTER_LANCZOS4)
     back = cv2.resize(small, (width, height), interpolation=cv2.INTER_LANCZOS4)
     lost = cv2.GaussianBlur(cv2.absdiff(back, large), (0, 0), 0.75)
-    return float(np.percentile(np.asarray(lost)[::2, ::2], 99.5)) > _DETAIL_LEVELS
+    return float(np.percentile(np.asarray(lost)[::2, ::2], 100 * (1 - share))) > _DETAIL_LEVELS
 
 
 def _sigma_towards(sharp: Plane, power: float, target: float) -> float:

@@ -4,6 +4,8 @@ A document is mostly two tones (paper and ink, or two of a screen's). Glyphs are
 from their surroundings. What is too small to be legible here can differ unseen, and that is a reason for doubt.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -15,7 +17,14 @@ _TONE_WIDTH = 13
 # A glyph stands out from the median of its surroundings by this many levels.
 _GLYPH_CONTRAST = 26
 _GROUND_SIDE_PX = 17  # less than half of it is ink, for glyphs of the sizes that matter
+_STROKES_PER_HEIGHT = 2.2  # length of all strokes of a letter or digit over its height
 _GLYPHS_MIN = 15  # fewer say nothing about a text size
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    height_px: float  # of the small ones: the 20th percentile
+    stroke_ink: float  # levels times pixels across a stroke: a thin stroke has little, however high the glyph
 
 
 def is_document(levels: Gray) -> bool:
@@ -33,8 +42,8 @@ def two_tones(levels: Gray) -> float:
     return (float(near[first]) + second) / float(counts.sum())
 
 
-def glyph_height_px(luma: Gray) -> float | None:
-    """The height of the small glyphs of a document (20th percentile); None where there are too few to tell."""
+def glyphs_of(luma: Gray) -> Glyphs | None:
+    """The glyphs of a document; None where there are too few to measure."""
     # The median is the ground that the glyphs stand on, whether they are darker or lighter, and has no halo of them.
     away = cv2.absdiff(luma, cv2.medianBlur(luma, _GROUND_SIDE_PX))
     _, ink = cv2.threshold(away, _GLYPH_CONTRAST, 1, cv2.THRESH_BINARY)
@@ -51,4 +60,6 @@ def glyph_height_px(luma: Gray) -> float | None:
     )
     if int(glyph.sum()) < _GLYPHS_MIN:
         return None
-    return float(np.percentile(height[glyph], 20))
+    strokes = area[glyph] / (_STROKES_PER_HEIGHT * height[glyph])
+    contrast = float(cv2.mean(away, ink)[0])
+    return Glyphs(float(np.percentile(height[glyph], 20)), float(np.median(strokes)) * contrast)

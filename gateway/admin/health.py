@@ -2,9 +2,10 @@
 
 from typing import Any, assert_never
 
-from embeddings.batching import Failed, Loading, Ready, State
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from embeddings.batching import Failed, Loading, Ready, State
 
 
 async def health(request: Request) -> Response:

@@ -59,7 +59,7 @@ def _pictures(body: dict[str, Any]) -> list[bytes]:
 def _sentence(prices: list[str]) -> str:
     if not prices:
         return "There is no picture in this question."
-    return " ".join(f"The price on card {n} is {price}." for n, price in enumerate(prices, 1))
+    return f"It says {' and '.join(prices)}."
 
 
 def _usage(body: dict[str, Any], pictures: int, text: str) -> dict[str, int]:

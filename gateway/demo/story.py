@@ -61,14 +61,14 @@ def scenes() -> list[Scene]:
     smaller = card.resize((600, 450), Image.Resampling.LANCZOS)
     digit, blue = cards.draw("48.26"), cards.draw("48.20", (70, 110, 170))
     return [
-        Scene("a new picture", png, "48.20"),
-        Scene("the same file again", png, "48.20"),
-        Scene("same pixels, other file", repacked, "48.20"),
-        Scene("re-encoded as JPEG, quality 85", _jpeg(card, 85), "48.20"),
-        Scene("resized to 75 % and re-encoded", _jpeg(smaller, 88), "48.20"),
-        Scene("look-alike: one digit of the price differs", _png(digit), "48.26", may_hit=False),
-        Scene("look-alike: the vase has another colour", _png(blue), "48.20", may_hit=False),
-        Scene("the first picture, another question", png, "48.20", "How much does the vase cost?", may_hit=False),
+        Scene("new picture", png, "48.20"),
+        Scene("same file", png, "48.20"),
+        Scene("same pixels, new file", repacked, "48.20"),
+        Scene("re-encoded, JPEG 85", _jpeg(card, 85), "48.20"),
+        Scene("resized to 75 %, JPEG", _jpeg(smaller, 88), "48.20"),
+        Scene("other: one digit", _png(digit), "48.26", may_hit=False),
+        Scene("other: colour of vase", _png(blue), "48.20", may_hit=False),
+        Scene("first, new question", png, "48.20", "How much does the vase cost?", may_hit=False),
     ]
 
 
@@ -150,14 +150,17 @@ def _play(scene: Scene, client: httpx.Client) -> Outcome:
 
 
 def _show(outcomes: list[Outcome], stats: dict[str, Any], embedded: dict[str, Any], url: str, out: Console) -> None:
-    table = Table(title=f"Question: {_QUESTION}   Embedder: {embedded.get('space', embedded['state'])}")
-    for name in ("picture", "Cache-Status", "similarity", "answer", "right", "ms"):
-        table.add_column(name, justify="right" if name in ("similarity", "ms") else "left")
+    table = Table(title=f"{_QUESTION} (embedder: {embedded.get('space', embedded['state'])})")
+    table.add_column("picture")
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("cosine", justify="right", no_wrap=True)
+    table.add_column("answer", no_wrap=True)
+    table.add_column("right", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
     for outcome in outcomes:
-        hit = outcome.cache.startswith("hit")
         table.add_row(
             outcome.title,
-            f"[green]{_short(outcome.cache)}[/]" if hit else _short(outcome.cache),
+            _in_colour(outcome.cache),
             outcome.similarity,
             outcome.answer,
             "[green]yes[/]" if outcome.right else "[red]NO[/]",
@@ -176,8 +179,10 @@ def _show(outcomes: list[Outcome], stats: dict[str, Any], embedded: dict[str, An
     out.print(f"Statistics: {url}/cache/stats (with --keep, the demo stays up for you to look)", highlight=False)
 
 
-def _short(cache_status: str) -> str:
-    return "; ".join(part for part in cache_status.split("; ") if not part.startswith("ttl="))
+def _in_colour(cache_status: str) -> str:
+    """`hit; ttl=…; detail=near` as `hit: near`."""
+    detail = cache_status.rpartition("detail=")[2]
+    return f"[green]hit: {detail}[/]" if cache_status.startswith("hit") else f"miss: {detail}"
 
 
 def _stay(url: str, out: Console) -> None:

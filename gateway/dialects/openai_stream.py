@@ -122,18 +122,24 @@ def _join(chunks: Sequence[Object]) -> Object | Unstored:
             index = choice.get("index", 0)
             if not isinstance(index, int):
                 return Unstored.MALFORMED
-            _add_choice(choices.setdefault(index, {"index": index, "message": {}}), choice)
+            if why := _add_choice(choices.setdefault(index, {"index": index, "message": {}}), choice):
+                return why
     usage = {"usage": body.pop("usage")} if "usage" in body else {}
     ordered = [choices[index] for index in sorted(choices)]
     return body | {"object": "chat.completion", "choices": ordered} | usage
 
 
-def _add_choice(whole: Object, piece: Object) -> None:
+def _add_choice(whole: Object, piece: Object) -> Unstored | None:
+    message: Object = whole["message"]
     for key, item in piece["delta"].items():
-        _add(whole["message"], key, item, text=key in TEXTS)
+        known = key in TEXTS or key in _LISTS
+        if not known and None not in (item, message.get(key)) and item != message[key]:
+            return Unstored.MALFORMED  # it comes in pieces, and only its inventor knows how they join
+        _add(message, key, item, text=key in TEXTS)
     for key, item in piece.items():
         if key not in ("index", "delta"):
             _add(whole, key, item)
+    return None
 
 
 def _add(whole: Object, key: str, item: Any, text: bool = False) -> None:

@@ -178,7 +178,7 @@ async def test_a_bad_picture_fails_its_own_caller_only() -> None:
     async with serving(embedder) as service:
         async with held(embedder, service) as first:
             waiting = [await queued(service, level) for level in (1, BAD, 3)]
-        answers = await asyncio.gather(first, *waiting, return_exceptions=True)
+        answers: list[Any] = await asyncio.gather(first, *waiting, return_exceptions=True)
 
     assert isinstance(answers[2], EmbedderFault)
     assert isinstance(answers[2].__cause__, ValueError)

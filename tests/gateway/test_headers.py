@@ -186,6 +186,7 @@ def test_repeated_fields_are_read_as_one_list() -> None:
     [
         ("Range: bytes=0-", Bypass.RANGE_OR_UPGRADE),
         ("Upgrade: websocket", Bypass.RANGE_OR_UPGRADE),
+        ("Upgrade: h2c", None),
         ("X-DashScope-Async: enable", Bypass.STATEFUL),
         ("X-Conversation-Id: c", Bypass.STATEFUL),
         ("Content-Encoding: zstd", Bypass.ENCODED_BODY),

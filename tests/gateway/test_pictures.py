@@ -15,6 +15,7 @@ from gateway import pictures
 from gateway.pictures import Picture
 from gateway.question import Bypass, NotCacheable, PictureRef
 from tests.examples import examples
+from tests.fakes.pictures import data_url
 
 PIXELS_MAX = 1_000_000
 ORIENTATION = 0x0112
@@ -306,3 +307,21 @@ def test_a_view_of_the_thinnest_picture_is_made(size: tuple[int, int]) -> None:
 
     assert size == (seen.width, seen.height)
     assert max(seen.rgb.shape) <= VIEW_SIDE_MAX
+
+
+def test_a_phones_jpeg_with_a_second_picture_behind_the_first_is_a_still() -> None:
+    file = BytesIO()
+    first = Image.new("RGB", (40, 30), "red")
+    first.save(file, "MPO", save_all=True, append_images=[Image.new("RGB", (40, 30), "blue")])
+    picture = pictures.load(PictureRef(data_url(file.getvalue(), "image/jpeg")))
+
+    assert pictures.size(picture, 10**6) == (40, 30)
+    assert pictures.view(picture) is not None
+
+
+def test_a_raw_line_break_inside_a_requests_json_is_no_white_space() -> None:
+    url = data_url(b"x" * 3000).encode()
+    broken = url[:2000] + b"\n" + url[2000:]
+
+    with pytest.raises(NotCacheable):
+        pictures.load(PictureRef(memoryview(broken)))
