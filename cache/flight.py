@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import anyio
 
+_LANDINGS_MOST = 2
+
 
 class Landings:
     """Puts under way, by partition. For one event loop."""
@@ -32,8 +34,9 @@ class Landings:
                 event.set()
 
     async def settled(self, partition: str, wait_s: float) -> bool:
-        """Wait for the next landing of this question. False, at once, if none is under way."""
-        if partition not in self._under_way:
+        """Wait for the next landing of this question. False, at once, if none is under way; or if many are, for
+        then the traffic is not one client asking again, and waiting would only slow it down."""
+        if not 1 <= self._under_way[partition] <= _LANDINGS_MOST:
             return False
         event = self._landed.setdefault(partition, anyio.Event())
         with anyio.move_on_after(wait_s):

@@ -49,6 +49,7 @@ class Trail:
     stored: str | None = None  # id of the entry that this request's reply became
     unstored: Unstored | None = None
     stages_s: dict[str, float] = field(default_factory=dict)
+    ended_s: float | None = None  # when the client had its reply, on the monotonic clock
 
     def found(self, hit: Hit) -> None:
         self.entry = hit.entry
@@ -142,6 +143,7 @@ class Account:
 
     def ending(self, trail: Trail) -> None:
         """The client is about to have its whole reply: from here on, `settled` waits for this trail."""
+        trail.ended_s = self._monotonic()
         self._ending.add(id(trail))
 
     async def settled(self, wait_s: float) -> None:
@@ -171,7 +173,8 @@ class Account:
         if trail.unstored:
             totals.unstored[trail.unstored] += 1
         if log.isEnabledFor(logging.INFO):
-            log.info("request", extra={"facts": trail.line(self._monotonic() - trail.started_s)})
+            ended_s = trail.ended_s or self._monotonic()
+            log.info("request", extra={"facts": trail.line(ended_s - trail.started_s)})
 
     def _save(self, entry: Entry) -> None:
         totals = self.totals

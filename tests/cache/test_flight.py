@@ -106,3 +106,14 @@ async def test_what_has_landed_is_forgotten() -> None:
 
     assert not await landings.settled("question", LONG_S)
     assert (len(landings._under_way), len(landings._landed)) == (0, 0)
+
+
+async def test_where_many_are_landing_nobody_waits() -> None:
+    landings = Landings()
+    with (
+        landings.landing("question"),
+        landings.landing("question"),
+        landings.landing("question"),
+        anyio.fail_after(0.2),
+    ):
+        assert not await landings.settled("question", LONG_S)

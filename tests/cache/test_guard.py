@@ -1,6 +1,7 @@
 """The guard's promise on drawn pictures: everyday copies are the same, small changes are not."""
 
 import io
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -165,6 +166,28 @@ def test_an_edit_is_different_in_the_other_direction_too(edit: str, later: str) 
     stored = LATER[later](edited(*EDITS[edit]))
 
     assert isinstance(compared(stored, page()), Different)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_sign_changed_in_a_page_of_small_print_is_different(seed: int) -> None:
+    chance = random.Random(seed)
+    font = ImageFont.load_default(chance.randint(11, 22))
+    lines = [f"{chance.choice(LINES)[0]}   {chance.randint(100, 99999) / 100:.2f}" for _ in range(14)]
+    row = chance.randrange(len(lines))
+    spot = chance.choice([i for i, sign in enumerate(lines[row]) if sign in "0123456789."])
+    sign = chance.choice([s for s in "0123456789, " if s != lines[row][spot]])
+    changed = [*lines[:row], lines[row][:spot] + sign + lines[row][spot + 1 :], *lines[row + 1 :]]
+    pages = []
+    for text in (lines, changed):
+        pages.append(Image.new("RGB", (480, 520), "white"))
+        ImageDraw.Draw(pages[-1]).multiline_text(
+            (30, 20), "\n".join(text), font=font, fill="black", spacing=12
+        )
+
+    for factor, quality in ((1.0, 90), (1.0, 50), (0.9, 60), (0.7, 80), (0.5, 90)):
+        asked = both(resized(factor), through("JPEG", quality))(pages[1])
+
+        assert isinstance(compared(pages[0], asked), Different)
 
 
 CHANGES: dict[str, Callable[[], Image.Image]] = {
