@@ -114,18 +114,14 @@ class Bench:
                     right[name] += self._is_same(stored, change(before), "copy")
         copies = (count + 4) // 5
         for name in ways:
-            print(
-                f"drawn, {name}: {wrong[name]} of {count} edits accepted, recall {right[name] / copies:.2f}"
-            )
+            print(f"drawn, {name}: {wrong[name]} of {count} edits accepted, recall {right[name] / copies:.2f}")
 
     def positive_pairs(self) -> None:
         policy = ("[geometry]", "[colour]")
         pairs = [row for row in self._pairs("positive_pairs.csv") if not row["why"].startswith(policy)]
         found = 0
         for row in pairs:
-            views = [
-                guard.view_of(np.asarray(p), p.size) for p in map(self._open, (row["file_a"], row["file_b"]))
-            ]
+            views = [guard.view_of(np.asarray(p), p.size) for p in map(self._open, (row["file_a"], row["file_b"]))]
             verdicts = [guard.compare(*views), guard.compare(*views[::-1])]
             same = any(isinstance(verdict, Same) for verdict in verdicts)
             found += same
@@ -149,9 +145,7 @@ class Bench:
     def timing(self) -> None:
         for name, seconds in self.seconds.items():
             cuts = statistics.quantiles(seconds, n=20)
-            print(
-                f"compare, {name}: p50 {cuts[9] * 1e3:.0f} ms, p95 {cuts[18] * 1e3:.0f} ms, n {len(seconds)}"
-            )
+            print(f"compare, {name}: p50 {cuts[9] * 1e3:.0f} ms, p95 {cuts[18] * 1e3:.0f} ms, n {len(seconds)}")
         for name, sizes in self.evidence.items():
             print(f"evidence, {name}: median {statistics.median(sizes) / 1e3:.0f} KB, n {len(sizes)}")
         cuts = statistics.quantiles(self.encoding, n=20)
@@ -163,11 +157,7 @@ class Bench:
         data = guard.encode(view)
         self.encoding.append(time.perf_counter() - start)
         if max(picture.size) >= 900:  # small pictures say nothing about the budget
-            kind = (
-                "1000 px and more, kept whole"
-                if len(data) and _kept_whole(data, view)
-                else "photos over 1024 px"
-            )
+            kind = "1000 px and more, kept whole" if len(data) and _kept_whole(data, view) else "photos over 1024 px"
             self.evidence[kind].append(len(data))
         return guard.decode(data)
 
@@ -187,9 +177,7 @@ class Bench:
     def _keep(self, name: str, stored: guard.View, picture: Image.Image) -> None:
         if self.wrong:
             self.wrong.mkdir(parents=True, exist_ok=True)
-            both = Image.new(
-                "RGB", (stored.rgb.shape[1] + picture.width, max(stored.rgb.shape[0], picture.height))
-            )
+            both = Image.new("RGB", (stored.rgb.shape[1] + picture.width, max(stored.rgb.shape[0], picture.height)))
             both.paste(Image.fromarray(stored.rgb), (0, 0))
             both.paste(picture, (stored.rgb.shape[1], 0))
             both.save(self.wrong / (name.replace("/", "_").replace(" ", "_") + ".png"))
@@ -229,9 +217,7 @@ def _through(picture: Image.Image, kind: str, quality: int) -> Image.Image:
 
 
 def resize(factor: float, resample: Image.Resampling = Image.Resampling.LANCZOS) -> Transform:
-    return lambda picture: picture.resize(
-        tuple(max(1, round(side * factor)) for side in picture.size), resample
-    )
+    return lambda picture: picture.resize(tuple(max(1, round(side * factor)) for side in picture.size), resample)
 
 
 def chat(side_max: int, quality: int) -> Transform:
@@ -239,9 +225,7 @@ def chat(side_max: int, quality: int) -> Transform:
 
     def send(picture: Image.Image) -> Image.Image:
         large = max(picture.size) > side_max
-        return _through(
-            ImageOps.contain(picture, (side_max, side_max)) if large else picture, "JPEG", quality
-        )
+        return _through(ImageOps.contain(picture, (side_max, side_max)) if large else picture, "JPEG", quality)
 
     return send
 
@@ -249,9 +233,7 @@ def chat(side_max: int, quality: int) -> Transform:
 def crop(share: float) -> Transform:
     def cut(picture: Image.Image) -> Image.Image:
         width, height = picture.size
-        return picture.crop(
-            (round(width * share), round(height * share / 2), width, round(height * (1 - share)))
-        )
+        return picture.crop((round(width * share), round(height * share / 2), width, round(height * (1 - share))))
 
     return cut
 
@@ -291,9 +273,7 @@ BENIGN: dict[str, Transform] = {
 
 def drawn_pair(chance: random.Random) -> tuple[Image.Image, Image.Image, str]:
     """A drawn page, the same page with one small edit, and what the edit was."""
-    width, height = chance.choice(
-        ((700, 900), (900, 700), (1080, 1500), (1240, 1754), (600, 1000), (1600, 1000))
-    )
+    width, height = chance.choice(((700, 900), (900, 700), (1080, 1500), (1240, 1754), (600, 1000), (1600, 1000)))
     size = chance.randint(11, 26)
     ground = chance.choice(((255, 255, 255), (250, 247, 240), (24, 26, 32), (235, 240, 250)))
     light = sum(ground) > 380

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
+import cv2
 
 from cache import guard
 from cache.lookup import Embedded, Sizes
@@ -33,6 +34,8 @@ class Workers:
     """Threads for decoding, hashing and comparing: as many at once as there are cores to run them."""
 
     def __init__(self, most: int) -> None:
+        # These threads are the parallelism: OpenCV's own, under each of them, would fight over the same cores.
+        cv2.setNumThreads(1)
         self._limiter = anyio.CapacityLimiter(most)
 
     async def run(self, work: Callable[[], T]) -> T:

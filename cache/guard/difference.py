@@ -68,9 +68,7 @@ def colour_score(stored: Rgb, asked: Rgb) -> float:
         step = math.sqrt(sigma * sigma - have * have)  # blurs add up in squares
         mine, other, have = smooth(mine, step), smooth(other, step), sigma
         away = _length(as_plane(cv2.subtract(mine, other)))
-        allowed = cv2.addWeighted(
-            cv2.max(_length(mine), _length(other)), _COLOUR_SHARE, away, 0, _COLOUR_FLOOR
-        )
+        allowed = cv2.addWeighted(cv2.max(_length(mine), _length(other)), _COLOUR_SHARE, away, 0, _COLOUR_FLOOR)
         score = max(score, float(as_plane(cv2.divide(away, allowed)).max()) / limit)
     return score
 

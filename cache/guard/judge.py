@@ -14,7 +14,7 @@ from cache.guard.outside import doubt_outside
 from cache.guard.pixels import as_plane, gray
 from cache.guard.scene import Scene
 from cache.guard.sharpness import BLUR_SIGMA_MAX, alike
-from cache.guard.tone import fit_tone
+from cache.guard.tone import NO_CHANGE, Tone, fit_tone
 from cache.guard.view import VIEW_SIDE_MAX, View, is_uniform, same_pixels, side
 from cache.verdict import Different, Doubt, Same, Verdict
 
@@ -52,9 +52,17 @@ def compare(stored: View, asked: View) -> Verdict:
 
 def _look(frame: Frame, loss: Loss | None) -> Verdict:
     """The verdict on two pictures on one grid, from their pixels; `loss` for documents."""
+    # Most copies have kept their tone. What is the same with nothing undone needs no fit, which is half the work.
+    plain = _look_toned(frame, NO_CHANGE, loss)
+    if isinstance(plain, Same):
+        return plain
     tone = fit_tone(frame.stored, frame.asked)
     if not tone.is_honest():
         return Different(Doubt.TONE)
+    return plain if tone == NO_CHANGE else _look_toned(frame, tone, loss)
+
+
+def _look_toned(frame: Frame, tone: Tone, loss: Loss | None) -> Verdict:
     toned = tone.applied(frame.stored)
     luma = gray(toned)
     mine, other, sigma = alike(as_plane(luma), as_plane(gray(frame.asked)))

@@ -14,14 +14,17 @@ _LARGER_RATIO = 1.25
 # One picture this much smaller than the other shows too little of it to prove anything.
 _SHRINK_MAX = 3.1
 
-# Glyphs must be this high, pixels, for a changed stroke to show: where scaling lost detail, and above these noises.
-# With one sign changed on 620 drawn pages, at 17 sizes and qualities, what was missed without this rule had glyphs of
-# 4-7 px and a noise of 0.31 or more.
+# Glyphs must be this high, pixels, for a changed stroke to show: where scaling lost detail, and under noise. With one
+# sign changed on 620 drawn pages, scaled and compressed, what was missed without this rule had glyphs of 4-7 px and a
+# noise of 0.31 or more; unscaled, ordinary print was never missed below the knee.
 _GLYPH_MIN_SCALED_PX = 8.0
-_GLYPH_MIN_PX = ((NOISE_KNEE, 9.0), (0.3, 8.0))
+_GLYPH_MIN_NOISY_PX = 9.0
+_NOISE_MAX_SCALED = 0.3
 # ... and a stroke must hold this much ink, levels times pixels. A decimal point is as wide as a stroke: in a hairline
 # font, 9 px high after scaling (ink 100-125), one went missing unseen; ordinary fonts of that height have 155-210.
 _STROKE_INK_MIN = 140.0
+# Unscaled, but sent as WebP 60, a hairline point of 12 px print went missing below the knee as well.
+_STROKE_INK_MIN_UNSCALED, _NOISE_MAX_THIN = 115.0, 0.25
 _SCALED_RATIO = 1.05  # scaling by less loses nothing that matters
 _VIEW_SHRINK_MAX = 1.15  # a view that is smaller by more does not tell what the picture shows
 _TEXT_SHARE = 0.001  # of a page may be all its text: what scaling loses there counts
@@ -47,16 +50,17 @@ class Loss:
 
     def hides_text(self, luma: Gray, noise: float) -> bool:
         """Whether text may have changed where this frame cannot show it."""
-        needed_px = next((px for above, px in _GLYPH_MIN_PX if noise > above), 0.0)
-        noisy, scaled = needed_px > 0, self._ratio > _SCALED_RATIO
-        if not (noisy or scaled):
+        scaled = self._ratio > _SCALED_RATIO
+        if noise <= _NOISE_MAX_THIN and not scaled:
             return False
+        noisy = noise > (_NOISE_MAX_SCALED if scaled else NOISE_KNEE)
         glyphs = glyphs_of(luma)
         if glyphs is None:  # text may be too small even to be seen as such
             unseen = self._ratio > _SCALED_RATIO_NO_GLYPHS
             return unseen and (noisy or _loses(*self._larger, self._ratio))
-        thin = glyphs.stroke_ink < _STROKE_INK_MIN
-        if noisy and (thin or glyphs.height_px < needed_px):
+        thin = glyphs.stroke_ink < (_STROKE_INK_MIN if scaled else _STROKE_INK_MIN_UNSCALED)
+        needed_px = _GLYPH_MIN_NOISY_PX if noise > NOISE_KNEE else _GLYPH_MIN_SCALED_PX
+        if (thin and noise > _NOISE_MAX_THIN) or (noisy and glyphs.height_px < needed_px):
             return True
         small = thin or glyphs.height_px < _GLYPH_MIN_SCALED_PX
         return scaled and small and _loses(*self._larger, self._ratio, _TEXT_SHARE)

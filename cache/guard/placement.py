@@ -60,9 +60,7 @@ class Placement:
     shift_y: float = 0.0
 
     def inverse(self) -> "Placement":
-        return Placement(
-            1 / self.scale_x, -self.shift_x / self.scale_x, 1 / self.scale_y, -self.shift_y / self.scale_y
-        )
+        return Placement(1 / self.scale_x, -self.shift_x / self.scale_x, 1 / self.scale_y, -self.shift_y / self.scale_y)
 
     def image_of(self, box: Box) -> Box:
         return Box(
@@ -115,16 +113,12 @@ def box_to_box(first: Box, second: Box) -> Placement:
     return Placement(scale_x, second.left - scale_x * first.left, scale_y, second.top - scale_y * first.top)
 
 
-def lay(
-    second: NDArray[np.uint8], placement: Placement, size: tuple[int, int], cubic: bool
-) -> NDArray[np.uint8]:
+def lay(second: NDArray[np.uint8], placement: Placement, size: tuple[int, int], cubic: bool) -> NDArray[np.uint8]:
     """`second` resampled onto the pixel grid of a first picture of `size`, (width, height)."""
     width, height = size
     rows, columns = second.shape[:2]
     shrink_x, shrink_y = placement.scale_x * columns / width, placement.scale_y * rows / height
-    if (
-        shrink_x > 1.02 or shrink_y > 1.02
-    ):  # warpAffine does not average: what is smaller must be shrunk first
+    if shrink_x > 1.02 or shrink_y > 1.02:  # warpAffine does not average: what is smaller must be shrunk first
         target = max(8, round(columns / max(shrink_x, 1))), max(8, round(rows / max(shrink_y, 1)))
         second = as_bytes(cv2.resize(second, target, interpolation=cv2.INTER_AREA))
     rows, columns = second.shape[:2]
@@ -132,14 +126,10 @@ def lay(
         return second
     flags = (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     matrix = pixel_matrix(placement, (width, height), (columns, rows))
-    return as_bytes(
-        cv2.warpAffine(second, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    )
+    return as_bytes(cv2.warpAffine(second, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE))
 
 
-def pixel_matrix(
-    placement: Placement, first: tuple[int, int], second: tuple[int, int]
-) -> NDArray[np.float64]:
+def pixel_matrix(placement: Placement, first: tuple[int, int], second: tuple[int, int]) -> NDArray[np.float64]:
     """The placement between pixel centres of pictures of these sizes, (width, height), as a 2x3 matrix."""
     scale_x, scale_y = placement.scale_x * second[0] / first[0], placement.scale_y * second[1] / first[1]
     return np.array(

@@ -35,9 +35,7 @@ class Anchors:
         self.y = ((rows + 0.5) / self.height).astype(np.float32)
         self.slope_x, self.slope_y = slope_x[rows, columns], slope_y[rows, columns]
 
-    def residual(
-        self, second: Plane, placement: Placement
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def residual(self, second: Plane, placement: Placement) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the second picture leaves unexplained at each anchor, brightness undone, and how far to trust it."""
         height, width = second.shape
         at_x = (placement.scale_x * self.x + placement.shift_x).astype(np.float32)
@@ -108,9 +106,7 @@ def inner(box: Box, width: int, height: int) -> tuple[slice, slice]:
     return rows, slice(math.ceil(box.left * width) + 1, int(box.right * width) - 1)
 
 
-def _solved(
-    slopes: NDArray[np.float32], rest: NDArray[np.float32], trust: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _solved(slopes: NDArray[np.float32], rest: NDArray[np.float32], trust: NDArray[np.float32]) -> NDArray[np.float64]:
     weighted = slopes * trust
     normal = (weighted @ slopes.T).astype(np.float64)
     normal += np.eye(len(slopes)) * (1e-6 * float(np.trace(normal)) + 1e-6)

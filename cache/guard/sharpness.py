@@ -52,12 +52,8 @@ def _sigma_towards(sharp: Plane, power: float, target: float) -> float:
     have, power = 0.0, _gradient_energy(sharp)
     for sigma in _SIGMAS:
         left = _gradient_energy(smooth(sharp, sigma))
-        if (
-            left <= target
-        ):  # between the last sigma and this one: log energy is nearly a line in sigma squared
-            share = math.log((power + 1e-3) / (target + 1e-3)) / max(
-                1e-3, math.log((power + 1e-3) / (left + 1e-3))
-            )
+        if left <= target:  # between the last sigma and this one: log energy is nearly a line in sigma squared
+            share = math.log((power + 1e-3) / (target + 1e-3)) / max(1e-3, math.log((power + 1e-3) / (left + 1e-3)))
             return max(0.3, math.sqrt(have**2 + min(1.0, share) * (sigma**2 - have**2)))
         have, power = sigma, left
     return _SIGMAS[-1]

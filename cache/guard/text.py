@@ -50,14 +50,7 @@ def glyphs_of(luma: Gray) -> Glyphs | None:
     _, _, found, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     width, height, area = (found[1:, i] for i in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
     filled = area / np.maximum(1, width * height)
-    glyph = (
-        (height >= 4)
-        & (height <= 70)
-        & (width >= 2)
-        & (width <= 5 * height)
-        & (filled >= 0.12)
-        & (filled <= 0.92)
-    )
+    glyph = (height >= 4) & (height <= 70) & (width >= 2) & (width <= 5 * height) & (filled >= 0.12) & (filled <= 0.92)
     if int(glyph.sum()) < _GLYPHS_MIN:
         return None
     strokes = area[glyph] / (_STROKES_PER_HEIGHT * height[glyph])

@@ -22,9 +22,7 @@ _GAIN_LOG_MAX = 0.25
 _GAIN_SPREAD_MAX = 0.14  # between channels: warm and cool
 _OFFSET_SPREAD_MAX = 12.0  # levels between channels, honest casts reach 11.7: more makes another hue
 
-_UNTOUCHED_LEVELS = (
-    1.5  # mean difference over all tones, in the worst channel, below which there is nothing to undo
-)
+_UNTOUCHED_LEVELS = 1.5  # mean difference over all tones, in the worst channel, below which there is nothing to undo
 _EXPLAINED_LEVELS = 0.8  # ... below which no gamma needs to be tried
 _WELL_LEVELS = 3.0  # mean difference of all pixels, edges too, that a good fit leaves
 _GAMMAS = (0.8, 0.86, 0.92, 1.08, 1.15, 1.23)
@@ -109,9 +107,7 @@ def _samples(stored: Rgb, asked: Rgb) -> tuple[Rows, Rows, Row]:
     size = max(1, width // step), max(1, height // step)
     small = [np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA), np.uint8) for x in (stored, asked)]
     square = np.ones((3, 3), np.uint8)
-    spread = np.maximum(
-        *(np.asarray(cv2.subtract(cv2.dilate(x, square), cv2.erode(x, square))) for x in small)
-    )
+    spread = np.maximum(*(np.asarray(cv2.subtract(cv2.dilate(x, square), cv2.erode(x, square))) for x in small))
     trust = 1 / np.square(1 + np.square(spread.max(axis=2).reshape(-1).astype(np.float32) / _FLAT_LEVELS))
     stride = max(1, trust.size // _SAMPLES_MAX)
     mine, other = (x.reshape(-1, 3)[::stride].astype(np.float32) for x in small)
@@ -181,9 +177,7 @@ def _gamma(colours: Rows, target: Row, trust: Row) -> float:
     return gamma if best < 0.8 * plain - 0.25 else 1.0
 
 
-def _line(
-    mine: Row, other: Row, trust: Row, gain_near: float = 1.0, pull: float = 60.0
-) -> tuple[float, float]:
+def _line(mine: Row, other: Row, trust: Row, gain_near: float = 1.0, pull: float = 60.0) -> tuple[float, float]:
     """Gain and offset, robust, drawn towards `gain_near` where there is little contrast to learn from."""
     base = _evenly(mine, trust)
     bright, dark = other >= _CLIP_BRIGHT, other <= _CLIP_DARK

@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 from cache.guard.pixels import Gray
 from cache.guard.placement import WHOLE, Box
 
-_FLAT_SPREAD_MAX = (
-    10  # levels between the 1st and 99th percentile of a row that is still border; JPEG rings less
-)
+_FLAT_SPREAD_MAX = 10  # levels between the 1st and 99th percentile of a row that is still border; JPEG rings less
 _CONTENT_MIN_PX = 8  # a picture that is all border has no content to cut out
 
 

@@ -59,18 +59,14 @@ def scene(
     draw.rectangle((230, 120, 330, 320), fill=(50, 90, 130), outline=(20, 40, 70), width=5)
     if cup:
         left = 420 + moved_px
-        draw.rounded_rectangle(
-            (left, 230, left + 110, 370), 18, fill=cup_colour, outline=(40, 20, 20), width=4
-        )
+        draw.rounded_rectangle((left, 230, left + 110, 370), 18, fill=cup_colour, outline=(40, 20, 20), width=4)
         draw.arc((left + 90, 255, left + 150, 330), -90, 90, fill=(40, 20, 20), width=10)
     grain = chance.normal(0, 3, (480, 640, 3))
     return Image.fromarray(np.clip(np.asarray(picture, np.float32) + grain, 0, 255).astype(np.uint8))
 
 
 def _enlarged(noise: np.ndarray) -> Image.Image:
-    planes = [
-        Image.fromarray(noise[..., c].astype(np.float32)).resize((640, 480), Image.BICUBIC) for c in range(3)
-    ]
+    planes = [Image.fromarray(noise[..., c].astype(np.float32)).resize((640, 480), Image.BICUBIC) for c in range(3)]
     return np.stack([np.asarray(plane) for plane in planes], axis=2)
 
 
@@ -180,9 +176,7 @@ def test_any_sign_changed_in_a_page_of_small_print_is_different(seed: int) -> No
     pages = []
     for text in (lines, changed):
         pages.append(Image.new("RGB", (480, 520), "white"))
-        ImageDraw.Draw(pages[-1]).multiline_text(
-            (30, 20), "\n".join(text), font=font, fill="black", spacing=12
-        )
+        ImageDraw.Draw(pages[-1]).multiline_text((30, 20), "\n".join(text), font=font, fill="black", spacing=12)
 
     for factor, quality in ((1.0, 90), (1.0, 50), (0.9, 60), (0.7, 80), (0.5, 90)):
         asked = both(resized(factor), through("JPEG", quality))(pages[1])
