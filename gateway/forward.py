@@ -21,6 +21,9 @@ from gateway.routing import Base
 Raw = Sequence[tuple[bytes, bytes]]
 Body = bytes | AsyncIterator[bytes] | None
 
+# Servers like vLLM's close an idle connection after 5 s: one that is about to be closed must not be used again.
+_KEEP_ALIVE_S = 3.0
+
 
 class Upstream:
     """The endpoint that serves the model, and the connections to it."""
@@ -30,7 +33,11 @@ class Upstream:
         self._base = Base.of(self._url.path)
         self._monotonic = monotonic
         timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
-        limits = httpx.Limits(max_connections=settings.upstream_connections_max, max_keepalive_connections=100)
+        limits = httpx.Limits(
+            max_connections=settings.upstream_connections_max,
+            max_keepalive_connections=100,
+            keepalive_expiry=_KEEP_ALIVE_S,
+        )
         self._client = httpx.AsyncClient(timeout=timeout, limits=limits)
         # One client's cookies must never travel with another's request.
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -70,6 +70,12 @@ class Forward:
 Plan = Serve | Forward
 
 
+def refuse_to_forward(wishes: Wishes, trail: Trail) -> None:
+    """Raises NotInCache where the caller does not want the upstream to be asked."""
+    if wishes.only_if_cached:
+        raise NotInCache(f"only-if-cached was asked for, and there is no stored answer ({trail.reason})")
+
+
 class Planner:
     def __init__(
         self,
@@ -99,8 +105,8 @@ class Planner:
             log.exception("the cache failed at a lookup; the request goes to the upstream")
             trail.bypass = Bypass.CACHE_FAULT
             plan = Forward()
-        if wishes.only_if_cached and isinstance(plan, Forward):
-            raise NotInCache(f"only-if-cached was asked for, and there is no stored answer ({trail.reason})")
+        if isinstance(plan, Forward):
+            refuse_to_forward(wishes, trail)
         return plan
 
     async def _decide(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:

@@ -25,7 +25,7 @@ from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
 from gateway.errors import GatewayError
 from gateway.forward import Body, Upstream
-from gateway.plan import Forward, Planner, Serve, Storing
+from gateway.plan import Forward, Planner, Serve, Storing, refuse_to_forward
 from gateway.question import Bypass, Call, Unstored
 from gateway.serve import cache_headers, refuse, serve
 
@@ -102,7 +102,7 @@ class Gateway:
             trail.error = "client-gone"
         except GatewayError as error:
             self._account.ending(trail)
-            await refuse(send, error, dialect or DIALECTS[0], trail)
+            await refuse(send, error, dialect or DIALECTS[0], trail, self._clock())
         finally:
             self._account.close_trail(trail)
 
@@ -112,12 +112,13 @@ class Gateway:
             return await self._forward(exchange, _streamed(exchange), trail)
         trail.dialect = dialect.name
         wishes = headers.wishes(exchange.fields)
+        body: Body
         if why := headers.bypass(exchange.fields):
-            trail.bypass = why
-            return await self._forward(exchange, _streamed(exchange), trail)
-        body = await _read(exchange, self._settings.body_bytes_max)
-        if not isinstance(body, bytes):
+            body, trail.bypass = _streamed(exchange), why
+        elif not isinstance(body := await _read(exchange, self._settings.body_bytes_max), bytes):
             trail.bypass = Bypass.BODY_TOO_LARGE
+        if not isinstance(body, bytes):
+            refuse_to_forward(wishes, trail)
             return await self._forward(exchange, body, trail)
         match await self._planner.plan(dialect, self._call(exchange, body), wishes, trail):
             case Serve(dialect, question, reply):

@@ -8,7 +8,7 @@ from starlette.types import Send
 from gateway.account import CACHE_NAME, Trail
 from gateway.dialects.base import Dialect
 from gateway.dialects.framing import encode_sse
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.question import Question, Reply
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -50,11 +50,13 @@ def cache_headers(trail: Trail, now_s: float) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-async def refuse(send: Send, error: GatewayError, dialect: Dialect, trail: Trail) -> None:
+async def refuse(send: Send, error: GatewayError, dialect: Dialect, trail: Trail, now_s: float) -> None:
     """An error of the gateway's own, in the shape that the dialect's clients understand."""
     trail.status, trail.error = error.status, error.code
     body = dialect.error(error.status, error.code, f"{CACHE_NAME}: {error}")
-    await respond(send, error.status, "application/json", body, [(b"cache-status", f"{CACHE_NAME}; fwd=miss".encode())])
+    forwarded = isinstance(error, UpstreamError)
+    status = trail.cache_status(now_s) if forwarded else f"{CACHE_NAME}; detail={error.code}"
+    await respond(send, error.status, "application/json", body, [(b"cache-status", status.encode())])
 
 
 async def respond(send: Send, status: int, media_type: str, body: bytes, headers: Headers) -> None:

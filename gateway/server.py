@@ -21,6 +21,8 @@ from gateway.app import create_app, open_store, product_version
 from gateway.config import Settings
 
 _DRAIN_S = 30
+# Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed door.
+_KEEP_ALIVE_S = 75
 # Worker threads decode and compare pictures beside the event loop. At Python's 5 ms, each of them can hold up
 # every hit by that much before it lets go of the interpreter.
 _SWITCH_S = 0.0005
@@ -40,6 +42,7 @@ def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             date_header=False,
             log_config=None,
             timeout_graceful_shutdown=_DRAIN_S,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
     )
 

@@ -50,6 +50,14 @@ def test_only_if_cached_never_goes_upstream(stage: Stage):
     assert post(stage, card("48.20"), cache_control="only-if-cached").status_code == 200
 
 
+def test_only_if_cached_never_goes_upstream_for_a_request_that_the_cache_is_not_asked_for(stage: Stage):
+    reply = post(stage, card("48.20"), cache_control="only-if-cached", range="bytes=0-")
+
+    assert reply.status_code == 504
+    assert reply.headers["cache-status"] == "lookalike; detail=not_in_cache"
+    assert stage.upstream.calls == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "same_bytes", "same_pixels", "reencoded"),
     [
