@@ -35,6 +35,8 @@ _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 _ON_LOOP_BYTES = 1_000_000
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
+# Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
+_WAITING_MOST = 64
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class Planner:
         self._workers = workers
         self._clock = clock
         self._monotonic = monotonic
+        self._waiting = 0  # answers that have come and cannot be stored yet
         self.landings = Landings()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
@@ -185,7 +188,9 @@ class Planner:
             if isinstance(reply, Unstored):
                 trail.unstored = reply
                 return
-            await storing.prepared.wait()
+            if not await self._prepared(storing):
+                trail.unstored = Unstored.BUSY
+                return
             record = await self._record(storing, reply, answered)
             with trail.stage("store", self._monotonic):
                 await self._store.put(record)
@@ -195,6 +200,17 @@ class Planner:
         except Exception:
             log.exception("an answer could not be stored")
             trail.unstored = Unstored.STORE_FAULT
+
+    async def _prepared(self, storing: Storing) -> bool:
+        """Wait for `prepare`. False if too many wait already: each holds its pictures in memory."""
+        if not storing.prepared.is_set() and self._waiting >= _WAITING_MOST:
+            return False
+        self._waiting += 1
+        try:
+            await storing.prepared.wait()
+        finally:
+            self._waiting -= 1
+        return True
 
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
         looks = storing.looks

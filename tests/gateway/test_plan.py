@@ -1,0 +1,83 @@
+"""What the planner keeps, and what it lets go when it cannot keep up."""
+
+import time
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from cache.keys import Scope, ask
+from cache.stores.memory import MemoryStore
+from embeddings.base import RGB, Space, Vectors
+from embeddings.batching import Loading, State
+from gateway.account import Trail
+from gateway.capture import Answered
+from gateway.config import Settings
+from gateway.dialects.openai_chat import OpenAIChat
+from gateway.fingerprint import Fingerprint, Workers
+from gateway.pictures import load
+from gateway.plan import Planner, Storing
+from gateway.question import PictureRef, Question, Unstored
+from tests.fakes.pictures import card, data_url
+
+pytestmark = pytest.mark.anyio
+
+REPLY = (
+    b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"48.20"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":1,"completion_tokens":1}}'
+)
+
+
+class NoEmbedder:
+    """An embedder that never becomes ready."""
+
+    state: State = Loading()
+
+    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None:
+        return None
+
+
+def planner(store: MemoryStore) -> tuple[Planner, Workers]:
+    workers = Workers(2)
+    settings = Settings(upstream="http://upstream")
+    return Planner(settings, store, NoEmbedder(), workers, time.time, time.perf_counter), workers
+
+
+def storing(workers: Workers, number: int) -> Storing:
+    picture = load(PictureRef(data_url(card("48.20"))))
+    question = Question("m", {"n": number}, (), stream=False, include_usage=False, choices=1)
+    asked = ask(Scope("tenant", "openai-chat", "http://upstream", "m", ()), {"n": number}, [picture.digest])
+    looks = Fingerprint([picture], workers, NoEmbedder(), 10**7)
+    return Storing(OpenAIChat(), question, asked, looks, keep=True, answered_s=time.time())
+
+
+def answered() -> Answered:
+    return Answered(200, [(b"content-type", b"application/json")], REPLY, complete=True, too_large=False, seconds=1.0)
+
+
+async def test_an_answer_waits_for_its_pictures_and_is_stored() -> None:
+    store = MemoryStore(time.time, 2**30)
+    plan, workers = planner(store)
+    one, trail = storing(workers, 1), Trail("POST", "/", 0.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(plan.prepare, one)
+        await plan.finish(one, answered(), trail)
+
+    assert trail.unstored is None
+    assert await store.exact(one.asked.exact)
+
+
+async def test_where_too_many_answers_wait_the_next_is_let_go() -> None:
+    store = MemoryStore(time.time, 2**30)
+    plan, workers = planner(store)
+    trails = [Trail("POST", "/", 0.0) for _ in range(66)]
+    waiting = [storing(workers, number) for number in range(66)]
+    async with anyio.create_task_group() as tasks:
+        for one, trail in zip(waiting, trails, strict=True):
+            tasks.start_soon(plan.finish, one, answered(), trail)
+        await anyio.wait_all_tasks_blocked()
+        for one in waiting:
+            one.prepared.set()
+
+    assert [trail.unstored for trail in trails].count(Unstored.BUSY) == 2
+    assert store.size().entries == 64
