@@ -25,6 +25,7 @@ class Scope:
     tenant: str  # digest of the credential, never the credential
     dialect: str
     upstream: str  # the upstream's base URL
+    path: str  # ... and the path asked there: a deployment's name may stand in it, and nowhere else
     model: str
     partitions: tuple[tuple[str, str], ...]  # headers and query that choose another answer, sorted
 

@@ -4,11 +4,14 @@ Each rung costs more than the one before, so `Looks` computes what a rung needs 
 Faults are raised (`CacheFault`, or whatever an embedder raises); gateway/plan.py makes a miss of them.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from typing import Protocol
+
+import anyio
 
 from cache import guard
 from cache.entry import Entry, Vectors
@@ -35,6 +38,7 @@ class Terms:
     highest: Rung
     floor: float | None  # lowest cosine that nominates; None: the embedder's own
     fit: Callable[[Entry], Doubt | None]
+    embed_timeout_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,11 @@ async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
 async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
     if not (views := await looks.views()):
         return Miss(Doubt.NO_PLAIN_VIEW)
-    embedded = await looks.embedded()
+    embedded: Embedded | None = None
+    with anyio.move_on_after(terms.embed_timeout_s) as waited:
+        embedded = await looks.embedded()
     if embedded is None:
-        return Miss(Doubt.EMBEDDER_NOT_READY)
+        return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
     floor = embedded.threshold if terms.floor is None else terms.floor
     nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
     refusals: list[Miss] = []

@@ -19,6 +19,8 @@ class Doubt(StrEnum):
     # Something was found, and this request may not have it.
     STALE = "stale"  # older than the request or its time to live allows
     NO_USAGE = "no-usage"  # recorded from a stream without token counts; this client needs them
+    UNREADABLE = "stored-answer-unreadable"  # written by another version, or damaged; it is forgotten
+    EMBEDDER_BUSY = "embedder-busy"  # the vectors did not come in time; they are made for storing all the same
     # The guard's reasons (cache/guard): near in the embedding, not proved to be one picture.
     LARGER = "larger-picture"  # the asked picture holds more detail than the stored one
     GEOMETRY = "geometry"  # no scale and shift lays one onto the other

@@ -24,6 +24,7 @@ from gateway.question import Bypass, Unstored
 
 log = logging.getLogger("lookalike.access")
 
+_WORD_MOST = 200
 CACHE_NAME = "lookalike"  # how this cache calls itself in Cache-Status
 Clock = Callable[[], float]
 
@@ -90,12 +91,12 @@ class Trail:
         """The request in one flat record, for the log."""
         facts = {
             "method": self.method,
-            "path": self.path,
+            "path": _printable(self.path),
             "status": self.status,
             "cache": self.hit or ("error" if self.error else "bypass" if self.bypass else "miss"),
             "reason": self.reason,
             "ms": round(seconds * 1000, 1),
-            "model": self.model,
+            "model": None if self.model is None else _printable(self.model),
             "pictures": self.pictures or None,
             "entry": self.entry.id if self.entry else None,
             "similarity": None if self.similarity is None else round(self.similarity, 4),
@@ -107,13 +108,19 @@ class Trail:
         return {key: value for key, value in facts.items() if value is not None}
 
 
+def _printable(text: str) -> str:
+    """A client's word in one line of a log: no line break or terminal command, and no end of length."""
+    return "".join(c if c.isprintable() and c != " " else "?" for c in text[:_WORD_MOST])
+
+
 @dataclass(slots=True)
 class Totals:
     """Counters since the store was made. They survive a restart; a kill loses at most the last seconds."""
 
     requests: int = 0
     hits: Counter[str] = field(default_factory=Counter)  # by class
-    misses: Counter[str] = field(default_factory=Counter)  # by doubt or wish
+    misses: Counter[str] = field(default_factory=Counter)  # by doubt
+    asked_afresh: int = 0  # no-cache: the caller did not ask the cache
     bypasses: Counter[str] = field(default_factory=Counter)  # by reason
     errors: Counter[str] = field(default_factory=Counter)  # by code
     stored: int = 0
@@ -166,6 +173,8 @@ class Account:
             self._save(trail.entry)
         elif trail.bypass:
             totals.bypasses[trail.bypass] += 1
+        elif trail.requested:
+            totals.asked_afresh += 1
         elif trail.reason:
             totals.misses[trail.reason] += 1
         if trail.stored:
@@ -202,6 +211,7 @@ class Account:
             "hits": {"total": hits, **{kind: totals.hits[kind] for kind in ("exact", "pixel", "near")}},
             "hit_rate": hits / asked if asked else None,
             "misses": {"total": misses, "by_reason": dict(totals.misses)},
+            "asked_afresh": totals.asked_afresh,
             "bypasses": {"total": bypasses, "by_reason": dict(totals.bypasses)},
             "errors": dict(totals.errors),
             "stored": totals.stored,

@@ -12,12 +12,10 @@ from cache.entry import pack as pack_row
 from cache.entry import unpack as unpack_row
 from cache.errors import CorruptRow
 from gateway.dialects.base import Dialect
+from gateway.dialects.framing import encode_sse
 from gateway.question import Question, Reply, Unstored
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-# A compressed reply may not grow beyond this many times the limit for a reply as it came.
-_INFLATED_MOST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,18 @@ class Answered:
     complete: bool
     too_large: bool
     seconds: float
+
+    @property
+    def is_coded(self) -> bool:
+        return any(name.lower() == b"content-encoding" for name, _ in self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A stored answer as bytes for one client."""
+
+    body: bytes
+    media_type: str
 
 
 class Tap:
@@ -65,7 +75,7 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
         return Unstored.REPLY_TOO_LARGE
     sent = {name.lower(): value.strip() for name, value in answered.headers}
     coding = sent.get(b"content-encoding", b"identity").lower()
-    body = _inflated(answered.body, coding, bytes_max * _INFLATED_MOST)
+    body = _inflated(answered.body, coding, bytes_max)
     if isinstance(body, Unstored):
         return body
     media_type = sent.get(b"content-type", b"").decode("latin-1")
@@ -78,6 +88,16 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
     if why := dialect.unstorable(reply):
         return why
     return replace(reply, named=_named(reply, question), media_type=media_type)
+
+
+def render(dialect: Dialect, question: Question, reply: Reply) -> Rendered:
+    """A stored answer as this request wants it: in one piece or as a stream, everything at once."""
+    as_recorded = question.stream == bool(reply.chunks)
+    if question.stream:
+        frames = dialect.stream(reply, question.include_usage)
+        body = b"".join(encode_sse(frame.data.encode()) for frame in frames)
+        return Rendered(body, reply.media_type if as_recorded else dialect.stream_type)
+    return Rendered(dialect.body(reply), reply.media_type if as_recorded else "application/json")
 
 
 def pack(reply: Reply) -> bytes:

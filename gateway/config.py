@@ -5,6 +5,7 @@ does not exist is an error, so that a misspelt setting cannot go unnoticed.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,6 +24,9 @@ from gateway.question import Mode
 
 PREFIX = "LOOKALIKE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+# What Kubernetes tells every container of a Service called lookalike.
+_KUBERNETES = re.compile(r"LOOKALIKE_(SERVICE_|PORT_\d)")
 
 _MIB = 2**20
 
@@ -82,6 +86,9 @@ class Settings(BaseSettings):
     clip_model: str = Field("ViT-B-32", description="open_clip model name")
     clip_pretrained: str = Field("laion2b_s34b_b79k", description="open_clip tag, or path of a local checkpoint")
     clip_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where CLIP runs")
+    embed_timeout_s: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="Seconds that a lookup waits for the embedder before it is a miss"
+    )
     workers: int = Field(
         default_factory=lambda: max(2, os.cpu_count() or 2),
         ge=1,
@@ -101,6 +108,12 @@ class Settings(BaseSettings):
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
     log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def is_not_a_service_of_kubernetes(cls, value: Any) -> Any:
+        # Kubernetes gives every container LOOKALIKE_PORT=tcp://... for a Service of that name.
+        return 8080 if isinstance(value, str) and value.startswith("tcp://") else value
 
     @field_validator("upstream")
     @classmethod
@@ -155,7 +168,8 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
 
 def _refuse_unknown_variables() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    ours = [name for name in os.environ if name.upper().startswith(PREFIX) and not _KUBERNETES.match(name)]
+    unknown = sorted(name for name in ours if name.upper() not in known)
     if unknown:
         raise ConfigError(f"no such setting: {', '.join(unknown)} (in the environment)")
 

@@ -30,7 +30,7 @@ class Upstream:
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
         self._url = httpx.URL(settings.upstream)
-        self._base = Base.of(self._url.path)
+        self._base = Base.of(self._url.raw_path.decode("ascii").partition("?")[0])
         self._monotonic = monotonic
         timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
         limits = httpx.Limits(
@@ -38,16 +38,22 @@ class Upstream:
             max_keepalive_connections=100,
             keepalive_expiry=_KEEP_ALIVE_S,
         )
-        self._client = httpx.AsyncClient(timeout=timeout, limits=limits)
+        # The environment names proxies for the machine's own traffic; this is the clients'. Its certificates count.
+        trusted = httpx.create_ssl_context(trust_env=True)
+        self._client = httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False)
         # One client's cookies must never travel with another's request.
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     async def close(self) -> None:
         await self._client.aclose()
 
+    def target(self, path: str) -> str:
+        """The path that the upstream is asked for a client's path."""
+        return self._base.target(path)
+
     def request(self, method: str, path: str, query: str, fields: Raw, body: Body) -> httpx.Request:
         """`path` and `query` go out as they came, still percent-encoded: `target` keeps httpx from rewriting them."""
-        target = self._base.target(path) + (f"?{query}" if query else "")
+        target = self.target(path) + (f"?{query}" if query else "")
         return httpx.Request(
             method,
             self._url.copy_with(path="/"),
@@ -69,24 +75,44 @@ class Upstream:
         begun = self._monotonic()
         with _in_our_words(request):
             response = await self._client.send(request, stream=True)
-        fields = response.headers.raw
+        fields, status = response.headers.raw, response.status_code
+        client = _Client(send, self._monotonic)
         try:
-            head = [*headers.to_client(fields), *own_headers(response.status_code)]
-            complete = await _pass_on(response, send, head, tap, ending)
+            if not 200 <= status <= 599:  # nothing that a server may send on
+                raise UpstreamError(f"the upstream answered with the status {status}, which HTTP does not have")
+            await client.begin(status, [*headers.to_client(fields, status), *own_headers(status)])
+            complete = await _pass_on(response, client, tap, ending)
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
+        # A client that reads slowly is not the upstream's doing.
+        seconds = self._monotonic() - begun - client.seconds
         ending()
         if complete:
             await send({"type": "http.response.body", "body": b""})
         # Otherwise return without ending the response: the server then breaks the connection.
-        seconds = self._monotonic() - begun
-        return Answered(response.status_code, fields, tap.taken(), complete, tap.too_large, seconds)
+        return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds)
 
 
-async def _pass_on(response: httpx.Response, send: Send, fields: Raw, tap: Tap, ending: Callable[[], None]) -> bool:
+class _Client:
+    """The client's end of a reply, and how long it took to take it."""
+
+    def __init__(self, send: Send, monotonic: Callable[[], float]) -> None:
+        self._send = send
+        self._monotonic = monotonic
+        self.seconds = 0.0
+
+    async def begin(self, status: int, fields: Raw) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+
+    async def take(self, chunk: bytes) -> None:
+        begun = self._monotonic()
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self.seconds += self._monotonic() - begun
+
+
+async def _pass_on(response: httpx.Response, client: _Client, tap: Tap, ending: Callable[[], None]) -> bool:
     """Whether the reply came to its proper end."""
-    await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
     length = response.headers.get("content-length", "")
     left = int(length) if length.isdigit() else None
     try:
@@ -96,7 +122,7 @@ async def _pass_on(response: httpx.Response, send: Send, fields: Raw, tap: Tap, 
                 left -= len(chunk)
                 if left <= 0:
                     ending()
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await client.take(chunk)
     except (httpx.TransportError, httpx.StreamError):
         return False
     return True

@@ -3,6 +3,7 @@
 Raw headers are lists of (name, value) bytes, names in lower case, as ASGI gives them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from gateway.errors import CallerError
@@ -11,15 +12,15 @@ from gateway.question import Bypass, Mode, Wishes
 Raw = Sequence[tuple[bytes, bytes]]
 
 MODE_HEADER = b"x-lookalike-mode"
+VIA = (b"via", b"1.1 lookalike")  # what a gateway adds on the way in: RFC 9110, section 7.6.3
 
 # RFC 9110, section 7.6.1, with the two that RFC 2616 named and some software still sends.
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     b"transfer-encoding upgrade".split()
 )
-_CREDENTIALS = frozenset(b"authorization x-api-key api-key x-goog-api-key proxy-authorization cookie".split())
-# Who is asking. A cookie is no credential of any model API, and changes from call to call.
-_TENANT = _CREDENTIALS - {b"cookie", b"proxy-authorization"}
+# Any field that may say who is asking: every provider and API manager has a name of its own.
+_CREDENTIAL = re.compile(rb".*(authorization|api-?key|token|subscription-?key|secret|credential)")
 # Another value may mean another account, project, API version or moderation setting: another answer.
 _PARTITIONS = frozenset(
     b"openai-organization openai-project openai-beta x-dashscope-workspace x-dashscope-datainspection "
@@ -52,13 +53,17 @@ def to_upstream(headers: Raw, readable: bool) -> list[tuple[bytes, bytes]]:
     return kept
 
 
-def to_client(headers: Raw) -> list[tuple[bytes, bytes]]:
-    return end_to_end(headers)
+def to_client(headers: Raw, status: int) -> list[tuple[bytes, bytes]]:
+    # A 304 may tell the length of what it does not send; our server would wait for that many bytes.
+    return [field for field in end_to_end(headers) if not (status == 304 and field[0] == b"content-length")]
 
 
 def credential(headers: Raw) -> bytes:
     """Everything that says who is asking, in one string; empty for nobody. Never stored: it is digested."""
-    return b"\n".join(sorted(name + b":" + value for name, value in headers if name in _TENANT))
+    found = sorted(name + b":" + value for name, value in headers if _CREDENTIAL.match(name))
+    # No model API takes cookies, and they change from call to call; but where nothing else is sent, they are all
+    # there is, and in doubt it is a miss.
+    return b"\n".join(found or sorted(b"cookie:" + value for name, value in headers if name == b"cookie"))
 
 
 def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
@@ -71,7 +76,7 @@ def readable(headers: Raw) -> dict[str, str]:
     """What a dialect may see: no credentials; repeated fields joined as RFC 9110 says."""
     seen: dict[str, str] = {}
     for name, value in headers:
-        if name not in _CREDENTIALS:
+        if name != b"cookie" and not _CREDENTIAL.match(name):
             key, text = name.decode("latin-1"), value.decode("latin-1")
             seen[key] = f"{seen[key]}, {text}" if key in seen else text
     return seen

@@ -13,14 +13,15 @@ from typing import assert_never
 import anyio
 
 from cache.entry import Entry, Record
+from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Asked, Scope, ask
-from cache.lookup import Exact, Found, Miss, Near, Pixel, Rung, Terms, climb
+from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Terms, climb
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture, pictures
 from gateway.account import Trail
-from gateway.capture import Answered
+from gateway.capture import Answered, Rendered
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
@@ -55,11 +56,9 @@ class Storing:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Answer with this reply; it carries new ids already."""
+    """Answer with this; it carries new ids already."""
 
-    dialect: Dialect
-    question: Question
-    reply: Reply
+    rendered: Rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ class Planner:
         with trail.stage("read", self._monotonic):
             question, loaded = await self._read(dialect, call)
         trail.model, trail.pictures = question.model, len(loaded)
-        scope = Scope(call.tenant, dialect.name, self._settings.upstream, question.model, call.partitions)
+        scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         looks = Fingerprint(loaded, self._workers, self._embedding, self._settings.pixels_max)
         storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
         if wishes.no_cache:
@@ -129,10 +128,12 @@ class Planner:
             found = await self._look(storing, mode, wishes)
         match found:
             case Exact() | Pixel() | Near():
-                fresh = Fresh(secrets.token_hex(12), int(self._clock()))
-                reply = dialect.renew(capture.unpack(found.reply), question, fresh)
+                rendered = await self._rendered(dialect, question, found)
+                if rendered is None:
+                    trail.doubt = Doubt.UNREADABLE
+                    return Forward(storing)
                 trail.found(found)
-                return Serve(dialect, question, reply)
+                return Serve(rendered)
             case Miss(doubt, similarity):
                 trail.doubt, trail.similarity = doubt, similarity
                 return Forward(storing)
@@ -151,9 +152,19 @@ class Planner:
         if not await store.exact(asked.exact):
             await self.landings.settled(asked.partition, _LANDING_WAIT_S)
         fit = functools.partial(self._fit, storing.question, wishes)
-        return await climb(
-            store, asked, storing.looks, Terms(_RUNGS[mode], self._settings.threshold, fit), self._workers.run
-        )
+        terms = Terms(_RUNGS[mode], self._settings.threshold, fit, self._settings.embed_timeout_s)
+        return await climb(store, asked, storing.looks, terms, self._workers.run)
+
+    async def _rendered(self, dialect: Dialect, question: Question, hit: Hit) -> Rendered | None:
+        """The answer for this client; None, and the entry is forgotten, if this version cannot read it."""
+        try:
+            reply = capture.unpack(hit.reply)
+        except CorruptRow:
+            log.warning("the stored answer %s cannot be read and is forgotten", hit.entry.id)
+            await self._store.remove(hit.entry.id)
+            return None
+        fresh = Fresh(secrets.token_hex(12), int(self._clock()))
+        return capture.render(dialect, question, dialect.renew(reply, question, fresh))
 
     def _fit(self, question: Question, wishes: Wishes, entry: Entry) -> Doubt | None:
         """What is against serving this entry to this caller."""
@@ -184,7 +195,8 @@ class Planner:
             read = functools.partial(
                 capture.read, storing.dialect, storing.question, answered, self._settings.reply_bytes_max
             )
-            reply = read() if len(answered.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
+            small = len(answered.body) <= _ON_LOOP_BYTES and not answered.is_coded
+            reply = read() if small else await self._workers.run(read)
             if isinstance(reply, Unstored):
                 trail.unstored = reply
                 return

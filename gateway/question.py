@@ -93,7 +93,8 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that a dialect may read. Header names are lower case; credentials are not among them."""
+    """A request that a dialect may read. `path` is the one that the upstream is asked; header names are lower
+    case, and credentials are not among them."""
 
     path: str
     query: str

@@ -121,10 +121,10 @@ class Gateway:
             refuse_to_forward(wishes, trail)
             return await self._forward(exchange, body, trail)
         match await self._planner.plan(dialect, self._call(exchange, body), wishes, trail):
-            case Serve(dialect, question, reply):
+            case Serve(rendered):
                 self._account.ending(trail)
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
-                await serve(exchange.send, dialect, question, reply, trail, name, self._clock())
+                await serve(exchange.send, rendered, trail, name, self._clock())
             case Forward(storing):
                 await self._forward(exchange, body, trail, storing)
         return None
@@ -132,7 +132,8 @@ class Gateway:
     def _call(self, exchange: Exchange, body: bytes) -> Call:
         tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()
         partitions = headers.partitions(exchange.fields, exchange.query)
-        return Call(exchange.path, exchange.query, headers.readable(exchange.fields), body, tenant, partitions)
+        path = self._upstream.target(exchange.path)
+        return Call(path, exchange.query, headers.readable(exchange.fields), body, tenant, partitions)
 
     async def _forward(self, exchange: Exchange, body: Body, trail: Trail, storing: Storing | None = None) -> None:
         """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept."""
@@ -154,7 +155,9 @@ class Gateway:
                 trail.error = "upstream-cut-short"
             case Answered():
                 pass
-            case GatewayError() | ClientGone():
+            case Exception():
+                if keep is not None:
+                    trail.unstored = Unstored.CUT_SHORT
                 raise outcome
             case _:
                 assert_never(outcome)
@@ -162,7 +165,7 @@ class Gateway:
     async def _relay(
         self, exchange: Exchange, body: Body, trail: Trail, keep: Storing | None, landing: ExitStack
     ) -> Answered:
-        fields = headers.to_upstream(exchange.fields, readable=keep is not None)
+        fields = [*headers.to_upstream(exchange.fields, readable=keep is not None), headers.VIA]
         request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
         under_way = False
 
@@ -189,9 +192,9 @@ class Gateway:
 
 async def _while_connected(
     exchange: Exchange, uploaded: anyio.Event, relay: Callable[[], Awaitable[Answered]]
-) -> Answered | GatewayError | ClientGone:
+) -> Answered | Exception:
     """The relay's outcome; it is cancelled, and the upstream's work with it, when the client leaves."""
-    outcome: Answered | GatewayError | ClientGone = ClientGone()
+    outcome: Answered | Exception = ClientGone()
 
     async def watch(scope: anyio.CancelScope) -> None:
         await uploaded.wait()  # until then the request's body is what `receive` gives
@@ -204,7 +207,7 @@ async def _while_connected(
         tasks.start_soon(watch, tasks.cancel_scope)
         try:
             outcome = await relay()
-        except (GatewayError, ClientGone) as error:  # as a value: a task group would wrap it
+        except Exception as error:  # as a value: a task group would wrap it
             outcome = error
         tasks.cancel_scope.cancel()
     return outcome

@@ -25,6 +25,8 @@ def show(report: dict[str, Any], out: Console) -> None:
     summary = Table("", "", show_header=False, title="lookalike")
     summary.add_row("requests", str(report["requests"]))
     summary.add_row("asked of the cache", str(report["asked_of_cache"]))
+    if report["asked_afresh"]:
+        summary.add_row("asked afresh (no-cache)", str(report["asked_afresh"]))
     summary.add_row("hits", f"{hits['total']}  (exact {hits['exact']}, pixel {hits['pixel']}, near {hits['near']})")
     summary.add_row("hit rate", "no request was asked of the cache yet" if rate is None else f"{rate:.1%}")
     summary.add_row("upstream time saved", f"{saved['upstream_seconds']:,.1f} s")

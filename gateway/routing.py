@@ -8,10 +8,9 @@ import re
 from dataclasses import dataclass
 
 _VERSION = re.compile(r"v\d+\w*")
-# First segments of the OpenAI API; without a version in front, no server answers to all of them.
-_RESOURCES = frozenset(
-    "chat completions responses embeddings models messages files batches images audio moderations rerank score".split()
-)
+# What means the same with a version in front and without. Not `completions` or `embeddings`: llama.cpp answers to
+# those without a version as well, in formats of its own.
+_RESOURCES = frozenset(("chat", "models", "responses"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Base:
         for overlap in range(min(len(whole), len(segments)), 0, -1):
             if whole[-overlap:] == tuple(segments[:overlap]):
                 return "/" + "/".join((*whole, *segments[overlap:]))
-        if self.version and _VERSION.fullmatch(segments[0]):
+        if any(map(_VERSION.fullmatch, whole)) and _VERSION.fullmatch(segments[0]):
             segments = segments[1:]  # the client's /v1 stands for whatever version this upstream has
         return "/" + "/".join((*whole, *segments))
 

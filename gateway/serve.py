@@ -1,4 +1,4 @@
-"""A stored answer to the client: in one piece or as a stream, as this request wants it."""
+"""A stored answer to the client, and the errors that are the gateway's own."""
 
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -6,28 +6,17 @@ from email.utils import formatdate
 from starlette.types import Send
 
 from gateway.account import CACHE_NAME, Trail
+from gateway.capture import Rendered
 from gateway.dialects.base import Dialect
-from gateway.dialects.framing import encode_sse
 from gateway.errors import GatewayError, UpstreamError
-from gateway.question import Question, Reply
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-async def serve(
-    send: Send, dialect: Dialect, question: Question, reply: Reply, trail: Trail, request_id: str, now_s: float
-) -> None:
+async def serve(send: Send, rendered: Rendered, trail: Trail, request_id: str, now_s: float) -> None:
     """Everything at once: pacing a stored stream would only make the client wait."""
-    as_recorded = question.stream == bool(reply.chunks)
-    if question.stream:
-        frames = dialect.stream(reply, question.include_usage)
-        body = b"".join(encode_sse(frame.data.encode()) for frame in frames)
-        media_type = reply.media_type if as_recorded else dialect.stream_type
-    else:
-        body = dialect.body(reply)
-        media_type = reply.media_type if as_recorded else "application/json"
     trail.status = 200
-    await respond(send, 200, media_type, body, hit_headers(trail, request_id, now_s))
+    await respond(send, 200, rendered.media_type, rendered.body, hit_headers(trail, request_id, now_s))
 
 
 def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes, bytes]]:

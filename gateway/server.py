@@ -19,7 +19,9 @@ from embeddings.batching import Failed
 from gateway import logs
 from gateway.app import create_app, open_store, product_version
 from gateway.config import Settings
+from gateway.errors import ConfigError
 
+_BACKLOG = 2048
 _DRAIN_S = 30
 # Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed door.
 _KEEP_ALIVE_S = 75
@@ -53,6 +55,9 @@ def run(settings: Settings, console: Console) -> None:
     sys.setswitchinterval(_SWITCH_S)
     try:
         _loop_runner().run(_serve(settings, console))
+    except ConfigError as error:
+        console.print(f"[red]The gateway cannot start:[/] {error}", highlight=False)
+        sys.exit(1)
     except CacheFault as error:
         console.print(f"[red]The store cannot be opened:[/] {error}", highlight=False)
         sys.exit(1)
@@ -64,26 +69,35 @@ def run(settings: Settings, console: Console) -> None:
 
 
 async def _serve(settings: Settings, console: Console) -> None:
-    store = open_store(settings)
-    app = create_app(settings, store)
-    listening = server(app, settings.host, settings.port)
-    address = f"http://{settings.host}:{settings.port}"
-    console.print(
-        f"lookalike {product_version()} in front of {settings.upstream}\n"
-        f"  point your client's base_url at  {address}/v1\n"
-        f"  statistics                       {address}/cache/stats\n"
-        f"  health                           {address}/cache/health",
-        highlight=False,
-    )
-    why: list[str] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_without_embedder, app.state.running.embedding.ready, listening, why)
-        await listening.serve()
-        tasks.cancel_scope.cancel()
+    with _listener(settings.host, settings.port) as listener:
+        store = open_store(settings)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        app = create_app(settings, store)
+        listening = server(app, settings.host, settings.port)
+        console.print(
+            f"lookalike {product_version()} in front of {settings.upstream}\n"
+            f"  point your client's base_url at  {address}/v1\n"
+            f"  statistics                       {address}/cache/stats\n"
+            f"  health                           {address}/cache/health",
+            highlight=False,
+        )
+        why: list[str] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_without_embedder, app.state.running.embedding.ready, listening, why)
+            await listening.serve(sockets=[listener])
+            tasks.cancel_scope.cancel()
     if why:
         raise EmbedderUnavailable(why[0])
-    if not listening.started:
-        sys.exit(1)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError in words where there can be none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
 
 
 async def _stop_without_embedder(
@@ -109,9 +123,7 @@ class InThread:
 
     def __init__(self, make: Callable[[], Awaitable[ASGIApp]]) -> None:
         self._make = make
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen(2048)
+        self._socket = _listener("127.0.0.1", 0)
         self._ready = threading.Event()
         self._server: uvicorn.Server | None = None
         self._failure: BaseException | None = None

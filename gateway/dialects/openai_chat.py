@@ -23,6 +23,10 @@ _NOT_ASKED = frozenset(
     "prompt_cache_retention prompt_cache_options service_tier priority data_parallel_rank routed_dp_rank extra_key "
     "id_slot cache_prompt n_cache_reuse sse_ping_interval stream_interval keep_alive".split()
 )
+_KNOWN = _NOT_ASKED | frozenset(
+    "model messages n temperature top_p top_k max_tokens max_completion_tokens stop seed frequency_penalty "
+    "presence_penalty logit_bias logprobs top_logprobs response_format tools tool_choice reasoning_effort".split()
+)
 # Delivery options that a replay honours; any other stays in the key, for it shapes the recorded chunks.
 _REPLAYED_STREAM_OPTIONS = frozenset(("include_usage", "include_obfuscation"))
 _STATEFUL = (
@@ -57,6 +61,7 @@ class OpenAIChat:
 
     def parse(self, call: Call) -> Question:
         body = without_nulls(read_object(call.body))
+        _refuse_case_variants(body)
         _refuse_state(body)
         messages, pictures = take_pictures(body.get("messages"))
         if not pictures:
@@ -130,6 +135,12 @@ class OpenAIChat:
     def error(self, status: int, code: str, message: str) -> bytes:
         kind = "invalid_request_error" if status < 500 else "api_error"
         return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def _refuse_case_variants(body: Object) -> None:
+    """Servers written in Go read `"Stream"` as `"stream"`; others do not know it."""
+    if any(key != key.lower() and key.lower() in _KNOWN for key in body):
+        raise NotCacheable(Bypass.AMBIGUOUS_JSON)
 
 
 def _refuse_state(body: Object) -> None:

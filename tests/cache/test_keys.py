@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from cache.keys import Scope, ask, canonical, digest_bytes
 
-SCOPE = Scope("tenant", "openai-chat", "https://api.example/v1", "qwen3-vl-8b", (("openai-beta", "x"),))
+SCOPE = Scope(
+    "tenant", "openai-chat", "https://api.example/v1", "/v1/chat/completions", "qwen3-vl-8b", (("openai-beta", "x"),)
+)
 
 _EXACT = st.integers(-(2**53) + 1, 2**53 - 1)
 _LEAVES = st.none() | st.booleans() | _EXACT | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -108,6 +110,6 @@ def test_golden_bytes_and_digests() -> None:
 
     assert canonical(question) == '{"a":{"prompt":"was ist das? 图"},"b":[1,1.5,0,true,null]}'.encode()
     assert digest_bytes(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert asked.partition == "6bcf2d177a46047394622977d5b61a0abe02fdea0edf3fac6af3d5531fbabc1c"
-    assert asked.exact == "60662344a2787f42d08b41c86dbc7f620285125b2422872d51893f757b9380d1"
-    assert asked.pixel(["p1", "p2"]) == "d666ad7add77ebf4fcc520279ffc4f4c1dce3b3ec7807fce1652f5077decce2f"
+    assert asked.partition == "7286df6e07aaf949b613ee22b850de2063c36e74a5df0681c96789c7db7b3321"
+    assert asked.exact == "8fa7103c47bc5e8dffb4e93382fec412d1a549849c8fbe91c854fe0135fe32f0"
+    assert asked.pixel(["p1", "p2"]) == "cc0020f48f94b0e7086d8fa71efa11326332368d71b825bb988f285a68cc0833"

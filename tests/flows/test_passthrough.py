@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import socket
+import socketserver
 import threading
 import time
 from typing import Any
@@ -212,6 +213,24 @@ def test_a_gzipped_answer_is_stored_plain_and_served_to_a_client_that_takes_no_g
     assert "content-encoding" not in hit.headers
     assert hit.json()["choices"][0]["message"]["content"] == "prices: 48.20"
     assert stage.upstream.calls == 1
+
+
+def test_a_304_that_tells_the_length_of_what_it_leaves_out_does_not_break_the_connection(build: Build):
+    class NotModified(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 304 Not Modified\r\nconnection: close\r\ncontent-length: 10\r\netag: 1\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), NotModified) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        stage = build(near=False, upstream=f"http://127.0.0.1:{server.server_address[1]}")
+        with httpx.Client(base_url=stage.gateway) as client:
+            replies = [client.get("/x") for _ in range(3)]
+        server.shutdown()
+
+    assert [reply.status_code for reply in replies] == [304] * 3
+    assert replies[0].headers["etag"] == "1"
 
 
 def question(file: bytes) -> dict[str, Any]:

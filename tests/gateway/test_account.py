@@ -147,7 +147,11 @@ def test_the_counts_reconcile_whatever_happened(happened: list[Callable[[], Trai
     hits, misses, bypasses = report["hits"], report["misses"], report["bypasses"]
     unread = sum(told.reason is None and told.entry is None for told in trails)
 
-    assert len(trails) == report["requests"] == hits["total"] + misses["total"] + bypasses["total"] + unread
+    assert (
+        len(trails)
+        == report["requests"]
+        == hits["total"] + misses["total"] + bypasses["total"] + unread + report["asked_afresh"]
+    )
     assert hits["total"] == hits["exact"] + hits["pixel"] + hits["near"] == report["saved"]["calls"]
     assert misses["total"] == sum(misses["by_reason"].values())
     assert bypasses["total"] == sum(bypasses["by_reason"].values())

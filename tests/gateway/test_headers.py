@@ -45,7 +45,7 @@ def test_a_field_of_one_connection_goes_no_further(line: str) -> None:
     fields = raw(line, "Content-Type: application/json")
 
     assert names(headers.to_upstream(fields, readable=True)) == ["content-type"]
-    assert names(headers.to_client(fields)) == ["content-type"]
+    assert names(headers.to_client(fields, 200)) == ["content-type"]
 
 
 @pytest.mark.parametrize("value", ["X-Mine", "close, X-Mine", "keep-alive , x-mine ,X-Other", ",x-mine,", "X-MINE"])
@@ -64,7 +64,7 @@ def test_every_connection_field_is_read() -> None:
 def test_a_servers_names_are_read_in_any_case() -> None:
     fields = [(b"Connection", b"X-Mine"), (b"X-Mine", b"1"), (b"Transfer-Encoding", b"chunked"), (b"X-Yours", b"2")]
 
-    assert headers.to_client(fields) == [(b"x-yours", b"2")]
+    assert headers.to_client(fields, 200) == [(b"x-yours", b"2")]
 
 
 def test_order_repetition_and_bytes_of_all_other_fields_are_kept() -> None:
@@ -76,7 +76,7 @@ def test_order_repetition_and_bytes_of_all_other_fields_are_kept() -> None:
         (b"x", b""),
     ]
 
-    assert fields == headers.to_client(fields)
+    assert fields == headers.to_client(fields, 200)
     assert fields == headers.to_upstream(fields, readable=True)
 
 

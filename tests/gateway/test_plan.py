@@ -46,7 +46,11 @@ def planner(store: MemoryStore) -> tuple[Planner, Workers]:
 def storing(workers: Workers, number: int) -> Storing:
     picture = load(PictureRef(data_url(card("48.20"))))
     question = Question("m", {"n": number}, (), stream=False, include_usage=False, choices=1)
-    asked = ask(Scope("tenant", "openai-chat", "http://upstream", "m", ()), {"n": number}, [picture.digest])
+    asked = ask(
+        Scope("tenant", "openai-chat", "http://upstream", "/v1/chat/completions", "m", ()),
+        {"n": number},
+        [picture.digest],
+    )
     looks = Fingerprint([picture], workers, NoEmbedder(), 10**7)
     return Storing(OpenAIChat(), question, asked, looks, keep=True, answered_s=time.time())
 
