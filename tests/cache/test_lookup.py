@@ -4,6 +4,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -348,3 +349,15 @@ async def test_the_worst_of_several_scores_is_the_requests() -> None:
         found = await look_up(pair, *names)
         assert isinstance(found, Near)
         assert (alone.score, alone.similarity) == (found.score, found.similarity)
+
+
+async def test_an_embedder_that_takes_too_long_is_not_waited_for() -> None:
+    class Hanging(HandMadeLooks):
+        async def embedded(self) -> Embedded | None:
+            await anyio.sleep_forever()
+            return None
+
+    store = await holding(stored(CARD))
+    found = await climb(store, asked(RECODED), Hanging(RECODED), replace(terms(), embed_timeout_s=0.01), Guarding())
+
+    assert found == Miss(Doubt.EMBEDDER_BUSY)

@@ -107,7 +107,9 @@ def test_a_reply_row_that_is_damaged_is_a_miss(tmp_path: Path, caplog: pytest.Lo
     with stage_on(Damaged(time.time, 2**30), tmp_path) as stage:
         answer(stage, card("48.20"))
 
-        assert "hit" not in answer(stage, card("48.20")).headers["cache-status"]
+        again = answer(stage, card("48.20")).headers["cache-status"]
+        assert again == "lookalike; fwd=miss; detail=stored-answer-unreadable"
+        assert stage.stats()["store"]["entries"] == 1  # the damaged one is forgotten, the new answer is kept
 
 
 def test_a_picture_that_the_upstream_reads_and_we_do_not_is_forwarded(tmp_path: Path):
