@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import anyio
 import anyio.to_thread
 import cv2
+from PIL import Image
 
 from cache import guard
 from cache.lookup import Embedded, Sizes
@@ -53,8 +54,10 @@ class Fingerprint:
         self._pixels_max = pixels_max
         self._sizes: Sizes | None = None
         self._pixels: tuple[str, ...] | None = None
+        self._decoded: tuple[Image.Image, ...] | None = None  # between the pixels and the views
         self._views: tuple[guard.View | None, ...] | None = None
         self._embedded: Embedded | None = None
+        self._evidence: tuple[bytes, ...] | None = None
 
     async def sizes(self) -> Sizes:
         if self._sizes is None:
@@ -64,14 +67,18 @@ class Fingerprint:
     async def pixels(self) -> tuple[str, ...]:
         if self._pixels is None:
             await self.sizes()  # nothing is decoded before its size is known
-            self._pixels = await self._each(pictures.pixels)
+            found = await self._each(_pixels)
+            self._decoded = tuple(upright for upright, _ in found)
+            self._pixels = tuple(digest for _, digest in found)
         return self._pixels
 
     async def views(self) -> tuple[guard.View, ...]:
         """One view per picture, or none at all if one of them has no plain rendering."""
         if self._views is None:
             await self.sizes()
-            self._views = await self._each(pictures.view)
+            decoded = self._decoded or (None,) * len(self._pictures)
+            self._views = await self._workers.run(lambda: tuple(map(pictures.view, self._pictures, decoded)))
+            self._decoded = None
         plain = tuple(view for view in self._views if view is not None)
         return plain if len(plain) == len(self._views) else ()
 
@@ -85,8 +92,15 @@ class Fingerprint:
 
     async def evidence(self) -> tuple[bytes, ...]:
         """What the guard will need of these pictures once they are gone."""
-        views = await self.views()
-        return await self._workers.run(lambda: tuple(guard.encode(view) for view in views))
+        if self._evidence is None:
+            views = await self.views()
+            self._evidence = await self._workers.run(lambda: tuple(guard.encode(view) for view in views))
+        return self._evidence
 
     async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:
         return await self._workers.run(lambda: tuple(look(picture) for picture in self._pictures))
+
+
+def _pixels(picture: Picture) -> tuple[Image.Image, str]:
+    upright = pictures.decoded(picture)
+    return upright, pictures.pixels(upright)

@@ -65,16 +65,23 @@ def size(picture: Picture, pixels_max: int) -> tuple[int, int]:
         return _turned(image.size) if _lies_on_its_side(image) else image.size
 
 
-def pixels(picture: Picture) -> str:
-    """Digest of the decoded pixels after EXIF rotation: the same through any lossless container or metadata."""
+def decoded(picture: Picture) -> Image.Image:
+    """All its pixels, upright."""
     with _opened(picture) as image:
-        upright = _plain(_upright(image))
-        head = f"{upright.mode} {upright.width}x{upright.height} ".encode()
-        return digest_bytes(head + upright.tobytes())
+        return _upright(image)
 
 
-def view(picture: Picture) -> guard.View | None:
-    """The working copy that embedder and guard look at, alpha on white. None if its mode has no plain rendering."""
+def pixels(upright: Image.Image) -> str:
+    """Digest of the decoded pixels after EXIF rotation: the same through any lossless container or metadata."""
+    plain = _plain(upright)
+    return digest_bytes(f"{plain.mode} {plain.width}x{plain.height} ".encode() + plain.tobytes())
+
+
+def view(picture: Picture, upright: Image.Image | None = None) -> guard.View | None:
+    """The working copy that embedder and guard look at, alpha on white. None if its mode has no plain rendering.
+    Always the same for the same file: `upright`, its pixels, are used only where decoding would give no others."""
+    if upright is not None and max(upright.size) < 2 * guard.VIEW_SIDE_MAX:
+        return guard.view_of(_rgb(upright), upright.size) if upright.mode in _PLAIN_MODES else None
     with _opened(picture) as image:
         if image.mode not in _PLAIN_MODES:
             return None

@@ -17,6 +17,10 @@ from gateway.question import Bypass, NotCacheable
 pytestmark = pytest.mark.anyio
 
 
+def pixels(file: Picture) -> str:
+    return pictures.pixels(pictures.decoded(file))
+
+
 class MeanColour:
     """The mean colour of a picture as its vector."""
 
@@ -80,7 +84,11 @@ async def test_every_look_keeps_the_order_of_the_pictures() -> None:
     embedded = await looks.embedded()
 
     assert await looks.sizes() == ((8, 6), (8, 6), (8, 6))
-    assert (pictures.pixels(RED), pictures.pixels(BLUE), pictures.pixels(RED)) == await looks.pixels()
+    assert (
+        pixels(RED),
+        pixels(BLUE),
+        pixels(RED),
+    ) == await looks.pixels()
     assert [view.rgb[0, 0, 0] for view in (red, blue, again)] == [255, 0, 255]
     assert embedded is not None
     assert (embedded.space, embedded.threshold) == ("test@w/3", 0.9)

@@ -28,6 +28,10 @@ TURNS = [  # what each EXIF orientation asks a viewer to do
 ]
 
 
+def pixels(file: Picture) -> str:
+    return pictures.pixels(pictures.decoded(file))
+
+
 def file(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     data = BytesIO()
     image.save(data, form, **options)
@@ -155,7 +159,7 @@ def test_a_picture_is_seen_upright_in_every_respect(form: str, orientation: int)
     seen = pictures.view(turned)
 
     assert upright.size == pictures.size(turned, PIXELS_MAX)
-    assert pictures.pixels(picture(upright)) == pictures.pixels(turned)
+    assert pixels(picture(upright)) == pixels(turned)
     assert seen is not None
     assert upright.size == (seen.width, seen.height)
     assert np.array_equal(np.asarray(upright), seen.rgb)
@@ -178,7 +182,7 @@ def test_a_form_that_is_not_sent_to_models_is_never_opened(form: str) -> None:
     odd = picture(RGB, form)
 
     assert Bypass.PICTURE_UNREADABLE is refusal(lambda: pictures.size(odd, PIXELS_MAX))
-    assert Bypass.PICTURE_UNREADABLE is refusal(lambda: pictures.pixels(odd))
+    assert Bypass.PICTURE_UNREADABLE is refusal(lambda: pixels(odd))
     assert Bypass.PICTURE_UNREADABLE is refusal(lambda: pictures.view(odd))
 
 
@@ -187,7 +191,7 @@ def test_a_form_that_is_not_sent_to_models_is_never_opened(form: str) -> None:
 
 def test_the_pixels_are_the_same_through_any_lossless_file() -> None:
     digests = {
-        pictures.pixels(picture(RGB, form, **options))
+        pixels(picture(RGB, form, **options))
         for form, options in [
             *(
                 ("PNG", {}),
@@ -209,18 +213,18 @@ def test_one_changed_pixel_is_another_picture(place: tuple[int, int], channel: i
     changed = NOISE[:, :, :3].copy()
     changed[place[1], place[0], channel] ^= 1
 
-    assert pictures.pixels(picture(RGB)) != pictures.pixels(picture(Image.fromarray(changed)))
+    assert pixels(picture(RGB)) != pixels(picture(Image.fromarray(changed)))
 
 
 def test_the_same_bytes_in_another_shape_are_another_picture() -> None:
     flat = NOISE[:, :, :3]
 
-    assert pictures.pixels(picture(RGB)) != pictures.pixels(picture(Image.fromarray(flat.reshape(50, 30, 3))))
+    assert pixels(picture(RGB)) != pixels(picture(Image.fromarray(flat.reshape(50, 30, 3))))
 
 
 def test_grey_and_palette_are_the_same_as_their_plain_rendering() -> None:
     for image in (SMOOTH.convert("L"), SMOOTH.convert("P"), SMOOTH.convert("1"), SMOOTH.convert("LA")):
-        assert pictures.pixels(picture(image)) == pictures.pixels(picture(image.convert("RGB"))), image.mode
+        assert pixels(picture(image)) == pixels(picture(image.convert("RGB"))), image.mode
 
 
 def test_alpha_counts_only_where_it_hides_something() -> None:
@@ -228,20 +232,20 @@ def test_alpha_counts_only_where_it_hides_something() -> None:
     hidden = opaque.copy()
     hidden.putpixel((3, 3), (*opaque.getpixel((3, 3))[:3], 254))
 
-    assert pictures.pixels(picture(RGB)) == pictures.pixels(picture(opaque))
-    assert pictures.pixels(picture(RGB)) != pictures.pixels(picture(hidden))
+    assert pixels(picture(RGB)) == pixels(picture(opaque))
+    assert pixels(picture(RGB)) != pixels(picture(hidden))
 
 
 def test_what_lies_under_full_transparency_counts() -> None:
     one, other = (Image.new("RGBA", (4, 4), (*colour, 0)) for colour in ((255, 0, 0), (0, 255, 0)))
 
-    assert pictures.pixels(picture(one)) != pictures.pixels(picture(other))
+    assert pixels(picture(one)) != pixels(picture(other))
 
 
 def test_a_transparent_colour_counts_like_alpha() -> None:
     keyed = picture(SMOOTH, transparency=SMOOTH.getpixel((3, 3)))
 
-    assert pictures.pixels(picture(SMOOTH)) != pictures.pixels(keyed)
+    assert pixels(picture(SMOOTH)) != pixels(keyed)
 
 
 def deep(value: int) -> Image.Image:
@@ -249,15 +253,15 @@ def deep(value: int) -> Image.Image:
 
 
 def test_sixteen_bits_are_told_apart_in_all_of_them() -> None:
-    assert pictures.pixels(picture(deep(1000))) == pictures.pixels(picture(deep(1000), compress_level=0))
-    assert pictures.pixels(picture(deep(1000))) != pictures.pixels(picture(deep(1001)))
+    assert pixels(picture(deep(1000))) == pixels(picture(deep(1000), compress_level=0))
+    assert pixels(picture(deep(1000))) != pixels(picture(deep(1001)))
 
 
 def test_cmyk_is_told_apart_by_its_own_values() -> None:
     one, other = (Image.new("CMYK", (50, 30), ink) for ink in ((0, 0, 0, 255), (255, 255, 255, 255)))
 
     assert one.convert("RGB").tobytes() == other.convert("RGB").tobytes()
-    assert pictures.pixels(picture(one, "TIFF")) != pictures.pixels(picture(other, "TIFF"))
+    assert pixels(picture(one, "TIFF")) != pixels(picture(other, "TIFF"))
 
 
 # Views
@@ -325,3 +329,16 @@ def test_a_raw_line_break_inside_a_requests_json_is_no_white_space() -> None:
 
     with pytest.raises(NotCacheable):
         pictures.load(PictureRef(memoryview(broken)))
+
+
+def test_a_view_from_pixels_decoded_already_is_the_view_from_the_file() -> None:
+    rng = np.random.default_rng(1)
+    for size in ((300, 200), (2000, 1500), (3300, 40)):
+        noise = Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+        file = picture(noise, "JPEG")
+        alone, shared = pictures.view(file), pictures.view(file, pictures.decoded(file))
+
+        assert alone is not None
+        assert shared is not None
+        assert (alone.width, alone.height) == (shared.width, shared.height)
+        assert np.array_equal(alone.rgb, shared.rgb)
