@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     reply_bytes_max: int = Field(8 * _MIB, ge=1024, description="Largest reply that is kept")
     pixels_max: int = Field(50_000_000, ge=1, description="Largest picture that is decoded, in pixels")
 
+    stream_usage: Literal["as-asked", "always"] = Field(
+        "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
+    )
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
     log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")

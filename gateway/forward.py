@@ -15,6 +15,7 @@ from starlette.types import Send
 from gateway import headers
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
+from gateway.dialects.framing import Editor
 from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from gateway.routing import Base
 
@@ -69,14 +70,15 @@ class Upstream:
         own_headers: Callable[[int], Raw],
         tap: Tap,
         ending: Callable[[], None],
+        editor: Editor | None = None,
     ) -> Answered:
-        """The reply, passed on as it comes. `ending` is called, once or more, before the client can know its end.
-        Raises UpstreamError as long as nothing has been passed on."""
+        """The reply, passed on as it comes, or, an event stream, as `editor` leaves it. `ending` is called, once or
+        more, before the client can know its end. Raises UpstreamError as long as nothing has been passed on."""
         begun = self._monotonic()
         with _in_our_words(request):
             response = await self._client.send(request, stream=True)
         fields, status = response.headers.raw, response.status_code
-        client = _Client(send, self._monotonic)
+        client = _Client(send, self._monotonic, editor if _is_plain_stream(response) else None)
         try:
             if not 200 <= status <= 599:  # nothing that a server may send on
                 raise UpstreamError(f"the upstream answered with the status {status}, which HTTP does not have")
@@ -89,7 +91,7 @@ class Upstream:
         seconds = self._monotonic() - begun - client.seconds
         ending()
         if complete:
-            await send({"type": "http.response.body", "body": b""})
+            await client.end()
         # Otherwise return without ending the response: the server then breaks the connection.
         return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds)
 
@@ -97,9 +99,10 @@ class Upstream:
 class _Client:
     """The client's end of a reply, and how long it took to take it."""
 
-    def __init__(self, send: Send, monotonic: Callable[[], float]) -> None:
+    def __init__(self, send: Send, monotonic: Callable[[], float], editor: Editor | None) -> None:
         self._send = send
         self._monotonic = monotonic
+        self._editor = editor
         self.seconds = 0.0
 
     async def begin(self, status: int, fields: Raw) -> None:
@@ -107,8 +110,19 @@ class _Client:
 
     async def take(self, chunk: bytes) -> None:
         begun = self._monotonic()
+        if self._editor is not None:
+            chunk = self._editor.feed(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         self.seconds += self._monotonic() - begun
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": self._editor.rest() if self._editor else b""})
+
+
+def _is_plain_stream(response: httpx.Response) -> bool:
+    fields = response.headers
+    streams = fields.get("content-type", "").lower().startswith("text/event-stream")
+    return streams and fields.get("content-encoding", "identity") == "identity" and "content-length" not in fields
 
 
 async def _pass_on(response: httpx.Response, client: _Client, tap: Tap, ending: Callable[[], None]) -> bool:

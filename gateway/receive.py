@@ -23,6 +23,7 @@ from gateway.capture import Answered, Tap
 from gateway.config import Settings
 from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
+from gateway.dialects.framing import Editor
 from gateway.errors import GatewayError
 from gateway.forward import Body, Upstream
 from gateway.plan import Forward, Planner, Serve, Storing, refuse_to_forward
@@ -166,6 +167,12 @@ class Gateway:
         self, exchange: Exchange, body: Body, trail: Trail, keep: Storing | None, landing: ExitStack
     ) -> Answered:
         fields = [*headers.to_upstream(exchange.fields, readable=keep is not None), headers.VIA]
+        editor: Editor | None = None
+        if keep is not None and isinstance(body, bytes) and self._wants_usage(keep):
+            asking = keep.dialect.asking_usage(body)
+            if asking is not None:
+                body, editor = asking, keep.dialect.hiding_usage()
+                fields = [field for field in fields if field[0] != b"content-length"]  # httpx counts anew
         request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
         under_way = False
 
@@ -187,7 +194,12 @@ class Gateway:
                 landing.enter_context(self._planner.landings.landing(keep.asked.partition))
 
         tap = Tap(self._settings.reply_bytes_max if keep is not None else 0)
-        return await self._upstream.relay(request, exchange.send, own_headers, tap, ending)
+        return await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
+
+    def _wants_usage(self, keep: Storing) -> bool:
+        """Whether to ask for the token counts of a stream whose client did not: the operator decides."""
+        asked = keep.question.include_usage or not keep.question.stream
+        return self._settings.stream_usage == "always" and not asked
 
 
 async def _while_connected(

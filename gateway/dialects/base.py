@@ -8,7 +8,7 @@ in the key. tests/contracts/dialect_contract.py states the rest.
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol
 
-from gateway.dialects.framing import Frame, Framing
+from gateway.dialects.framing import Editor, Frame, Framing
 from gateway.question import Call, Fresh, Question, Reply, Unstored, Usage
 
 
@@ -52,6 +52,14 @@ class Dialect(Protocol):
 
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
         """The reply as a stream, cut as it was; `assemble(stream(reply, True))` has the same body."""
+        ...
+
+    def asking_usage(self, body: bytes) -> bytes | None:
+        """The request, asking for token counts in its stream; None where it says something about them already."""
+        ...
+
+    def hiding_usage(self) -> Editor:
+        """Takes the token counts back out of a stream for a client that did not ask for them."""
         ...
 
     def error(self, status: int, code: str, message: str) -> bytes:

@@ -29,6 +29,16 @@ class Framing(Protocol):
         ...
 
 
+class Editor(Protocol):
+    """Changes a stream on its way to the client, whole events at a time."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def rest(self) -> bytes:
+        """What was held back for an event that never ended: it goes on as it is."""
+        ...
+
+
 class ServerSentEvents:
     """A decoder of text/event-stream."""
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.dialects import openai_stream
-from gateway.dialects.framing import Frame, Framing, ServerSentEvents
+from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
 from gateway.dialects.parts import take_pictures, without_nulls
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
@@ -131,6 +131,15 @@ class OpenAIChat:
             if (delivered := openai_stream.delivered(chunk, include_usage)) is not None:
                 yield Frame(orjson.dumps(delivered).decode())
         yield Frame(openai_stream.DONE)
+
+    def asking_usage(self, body: bytes) -> bytes | None:
+        if b'"stream_options"' in body:
+            return None
+        opening = body.index(b"{") + 1
+        return body[:opening] + b'"stream_options":{"include_usage":true},' + body[opening:]
+
+    def hiding_usage(self) -> Editor:
+        return openai_stream.UsageHidden()
 
     def error(self, status: int, code: str, message: str) -> bytes:
         kind = "invalid_request_error" if status < 500 else "api_error"

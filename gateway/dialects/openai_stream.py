@@ -4,6 +4,7 @@
 piece; `cut` does the reverse. `assemble(cut(body))` is `body` again, unknown fields and nulls included.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,12 +14,39 @@ from gateway.dialects.framing import Frame
 from gateway.question import Object, Reply, Unstored
 
 DONE = "[DONE]"
+_EVENT_END = re.compile(rb"(\r?\n\r?\n)")
 TEXTS = ("reasoning", "reasoning_content", "content", "refusal")
 
 _LISTS = ("token_ids", "tool_calls")
 _IN_EVERY_CHUNK = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _WITH_THE_TEXT = ("logprobs", "token_ids")
 _PADDING = "obfuscation"  # random, against listeners who measure chunks; no part of an answer
+
+
+class UsageHidden:
+    """Drops the closing chunk that holds nothing but usage; every other byte passes as it is."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        *events, self._held = _EVENT_END.split(self._held + data)
+        # The split keeps each event's blank line as the piece after it.
+        pairs = zip(events[::2], events[1::2], strict=True)
+        return b"".join(event + end for event, end in pairs if not _only_usage(event))
+
+    def rest(self) -> bytes:
+        return self._held
+
+
+def _only_usage(event: bytes) -> bool:
+    if b'"usage"' not in event or not event.startswith(b"data:"):
+        return False
+    try:
+        chunk = orjson.loads(event.removeprefix(b"data:"))
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(chunk, dict) and chunk.get("choices") == [] and chunk.get("usage") is not None
 
 
 def assemble(frames: Sequence[Frame], choices: int) -> Reply | Unstored:

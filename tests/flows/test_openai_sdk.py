@@ -105,6 +105,22 @@ def test_a_stream_without_usage_does_not_serve_a_client_that_needs_it(stage: Sta
     assert stage.upstream.calls == 2
 
 
+def test_where_the_operator_asks_for_usage_every_stream_serves_a_request_without_stream(build: Build):
+    stage = build(near=False, stream_usage="always")
+    with OpenAI(base_url=f"{stage.gateway}/v1", api_key="sk", max_retries=0) as client:
+        streamed = list(client.chat.completions.create(**ask(data_url(card("48.20")), stream=True)))
+        whole = client.chat.completions.create(**ask(data_url(card("48.20"))))
+        again = list(client.chat.completions.create(**ask(data_url(card("48.20")), stream=True)))
+
+    assert all(chunk.usage is None and chunk.choices for chunk in [*streamed, *again])
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == "prices: 48.20"
+    assert len(again) == len(streamed) == 4
+    assert whole.usage is not None
+    assert whole.usage.prompt_tokens == 800
+    assert stage.upstream.calls == 1
+    assert stage.stats()["saved"]["hits_with_unknown_tokens"] == 0
+
+
 def test_an_answer_stored_whole_serves_a_stream_with_and_without_usage(stage: Stage, client: OpenAI):
     client.chat.completions.create(**ask(data_url(card("48.20"))))
     plain = list(client.chat.completions.create(**ask(data_url(card("48.20")), stream=True)))
