@@ -6,6 +6,7 @@ what to do. `space` is made of the weights in use, never of the name they were a
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -51,6 +52,10 @@ class ClipEmbedder:
     def __init__(self, options: ClipOptions | None = None) -> None:
         options = options or ClipOptions()
         self._torch: Any = _package("torch")
+        # Half the cores: the others decode, compare and serve. Its threads wait for one another all the time, so one
+        # that has to share its core holds up all: with one of two cores busy, two threads take 200-475 ms for a
+        # picture, one takes 127.
+        self._torch.set_num_threads(max(1, min(self._torch.get_num_threads(), (os.cpu_count() or 2) // 2)))
         self._device = _device(self._torch, options.device)
         self._model, self._preprocess = _model(options, self._device)
         self._threshold = options.threshold
