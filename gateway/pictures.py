@@ -5,6 +5,7 @@ still read it, so the request is forwarded. Blocking and CPU-bound; callers use 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
@@ -80,11 +81,12 @@ def pixels(upright: Image.Image) -> str:
 def view(picture: Picture, upright: Image.Image | None = None) -> guard.View | None:
     """The working copy that embedder and guard look at, alpha on white. None if its mode has no plain rendering.
     Always the same for the same file: `upright`, its pixels, are used only where decoding would give no others."""
-    if upright is not None and max(upright.size) < 2 * guard.VIEW_SIDE_MAX:
-        return guard.view_of(_rgb(upright), upright.size) if upright.mode in _PLAIN_MODES else None
     with _opened(picture) as image:
         if image.mode not in _PLAIN_MODES:
             return None
+        steps = _steps(image)
+        if upright is not None and max(upright.size) < 2 * guard.VIEW_SIDE_MAX:
+            return guard.view_of(_rgb(upright), upright.size, steps)
         full = image.size
         # JPEG decoders can scale while decoding, for a fraction of the cost; never below what the guard looks at.
         shrink = guard.VIEW_SIDE_MAX / max(image.size)
@@ -96,7 +98,17 @@ def view(picture: Picture, upright: Image.Image | None = None) -> guard.View | N
             full = upright.size
         elif _lies_on_its_side(image):
             full = _turned(full)
-        return guard.view_of(_rgb(upright), full)
+        return guard.view_of(_rgb(upright), full, steps)
+
+
+def _steps(image: Image.Image) -> guard.Steps | None:
+    """By how much a JPEG file rounds each frequency of its brightness. None for other files, and for pictures that
+    EXIF turns: their blocks do not lie where the guard would look for them."""
+    tables: dict[int, Sequence[int]] = getattr(image, "quantization", {})
+    turned = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1) != 1
+    if 0 not in tables or len(tables[0]) != 64 or turned or image.mode not in ("L", "RGB"):
+        return None
+    return np.array(tables[0], np.float32).reshape(8, 8)
 
 
 def _base64(text: memoryview, white_space: bytes) -> bytes:

@@ -7,8 +7,9 @@ never a mean: a changed digit is a thousandth of a picture.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,39 +30,64 @@ _FLOOR_FINE, _FLOOR_COARSE = 10.0, 4.0  # grey levels that it may change anywher
 _LIMITS_COARSE = (1.2, 1.1, 1.0)  # scales 2, 3, 4
 # (sigma in half-size pixels, limit); 4:2:0 leaves 10-25 units at fine coloured edges, little once blurred.
 _COLOUR_LIMITS = ((1.0, 2.4), (2.5, 0.95), (6.0, 0.85))
+_COLOUR_QUIET, _COLOUR_PER_NOISE = 0.6, 1.6  # ... and where the pair is cleaner than that
 _HALVING_SIGMA = 2.0
 _COLOUR_FLOOR, _COLOUR_SHARE = 4.0, 0.2
 Chroma = NDArray[np.float32]  # (h, w, 2)
-_CHROMA = np.array([[-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32)
+_GREY = 128.0  # of a channel without colour
 
 
-@dataclass(frozen=True, slots=True)
+class Peak(NamedTuple):
+    """The largest value of a map, and where: shares of its sides."""
+
+    value: float
+    x: float = 0.5
+    y: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Difference:
-    score: float  # largest difference over its limit
-    noise: float
+    levels: Plane  # smoothed, absolute: what the finest scale shows
+    noise: float  # the 99.9th percentile of the finest relative differences
+    fine: Peak  # largest relative difference over its limit, at the two finest scales
+    coarse: Peak  # ... and at the three coarser ones
 
 
 def luma_difference(mine: Plane, other: Plane) -> Difference:
     """Of two equally sharp planes on one grid, tone undone."""
-    calm = cv2.min(local_range(_levels(mine)), local_range(_levels(other)))
-    rest, calm = as_plane(cv2.subtract(mine, other)), as_plane(calm)
-    fine = _relative(rest, calm, _FLOOR_FINE)
-    noise = near_top(fine[::2, ::2], _NOISE_SHARE)
-    score = float(fine.max()) / _finest_limit(noise)
-    rest, calm = _halved(rest, calm)
-    fine = _relative(rest, calm, _FLOOR_FINE)
-    second_noise = near_top(fine[::2, ::2], _NOISE_SHARE)
-    score = max(score, float(fine.max()) / min(0.35 + 0.9 * second_noise, 1.0))
-    for limit in _LIMITS_COARSE:
-        rest, calm = _halved(rest, calm)
-        score = max(score, float(_relative(rest, calm, _FLOOR_COARSE).max()) / limit)
-    return Difference(score, noise)
+    levels = _smoothed(as_plane(cv2.subtract(mine, other)))
+    scales = luma_scales(mine, other)
+    finest, noise = next(scales)
+    fine = max(peak_of(finest), peak_of(next(scales)[0]))
+    return Difference(levels, noise, fine, max(peak_of(found) for found, _ in scales))
 
 
-def colour_score(stored: Rgb, asked: Rgb) -> float:
+def luma_scales(mine: Plane, other: Plane) -> Iterator[tuple[Plane, float]]:
+    """At five scales, each half the one before: the difference over its limit, and the pair's noise there."""
+    calm = as_plane(cv2.min(local_range(_levels(mine)), local_range(_levels(other))))
+    rest = as_plane(cv2.subtract(mine, other))
+    for scale in range(2 + len(_LIMITS_COARSE)):
+        if scale > 0:
+            rest, calm = _halved(rest, calm)
+        if scale < 2:
+            found = _relative(_smoothed(rest), calm, _FLOOR_FINE)
+            noise = near_top(found[:: 4 - 2 * scale, :: 4 - 2 * scale], _NOISE_SHARE)
+            limit = _finest_limit(noise) if scale == 0 else min(0.35 + 0.9 * noise, 1.0)
+        else:
+            found, noise = _relative(_smoothed(rest), calm, _FLOOR_COARSE), 0.0
+            limit = _LIMITS_COARSE[scale - 2]
+        yield found * np.float32(1 / limit), noise
+
+
+def colour_peak(stored: Rgb, asked: Rgb) -> Peak:
     """Largest difference in chroma over its limit, of two pictures on one grid, tone undone."""
+    return max(map(peak_of, colour_scales(stored, asked)))
+
+
+def colour_scales(stored: Rgb, asked: Rgb) -> Iterator[Plane]:
+    """At three scales, the difference in chroma over its limit."""
     mine, other = _chroma(stored), _chroma(asked)
-    score, have = 0.0, 0.0
+    have = 0.0
     for sigma, limit in _COLOUR_LIMITS:
         if have >= _HALVING_SIGMA:  # so smooth already that half the pixels hold it, at a tenth of the cost
             mine, other, sigma, have = _half(mine), _half(other), sigma / 2, have / 2
@@ -69,13 +95,24 @@ def colour_score(stored: Rgb, asked: Rgb) -> float:
         mine, other, have = smooth(mine, step), smooth(other, step), sigma
         away = _length(as_plane(cv2.subtract(mine, other)))
         allowed = cv2.addWeighted(cv2.max(_length(mine), _length(other)), _COLOUR_SHARE, away, 0, _COLOUR_FLOOR)
-        score = max(score, float(as_plane(cv2.divide(away, allowed)).max()) / limit)
-    return score
+        found = as_plane(cv2.divide(away, allowed))
+        noise = near_top(found[::3, ::3], _NOISE_SHARE)
+        yield found * np.float32(1 / min(limit, _COLOUR_QUIET + _COLOUR_PER_NOISE * noise))
 
 
-def _relative(rest: Plane, calm: Plane, floor: float) -> Plane:
-    away = np.abs(as_plane(cv2.GaussianBlur(rest, (5, 5), 0.75)))
-    return as_plane(cv2.divide(away, cv2.addWeighted(calm, _SHARE_OF_RANGE, calm, 0, floor)))
+def peak_of(found: Plane) -> Peak:
+    if not found.size:
+        return Peak(0.0)
+    _, value, _, (column, row) = cv2.minMaxLoc(found)
+    return Peak(float(value), (column + 0.5) / found.shape[1], (row + 0.5) / found.shape[0])
+
+
+def _smoothed(rest: Plane) -> Plane:
+    return np.abs(as_plane(cv2.GaussianBlur(rest, (5, 5), 0.75)))
+
+
+def _relative(levels: Plane, calm: Plane, floor: float) -> Plane:
+    return as_plane(cv2.divide(levels, cv2.addWeighted(calm, _SHARE_OF_RANGE, calm, 0, floor)))
 
 
 def _halved(rest: Plane, calm: Plane) -> tuple[Plane, Plane]:
@@ -93,7 +130,8 @@ def _levels(plane: Plane) -> NDArray[np.uint8]:
 
 
 def _chroma(rgb: Rgb) -> Chroma:
-    return as_plane(cv2.transform(as_plane(_half(rgb)), _CHROMA))
+    """At half the size, where 4:2:0 keeps all it keeps."""
+    return as_plane(cv2.cvtColor(_half(rgb), cv2.COLOR_RGB2YCrCb)[:, :, 1:]) - np.float32(_GREY)
 
 
 def _half(image: NDArray[Any]) -> NDArray[Any]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cache.guard.pixels import Plane, Rgb, as_bytes, as_plane, shrink, smooth
+from cache.guard.blocks import Steps, coarseness
+from cache.guard.pixels import Plane, Rgb, as_bytes, as_plane, gray, shrink, smooth
 from cache.guard.placement import WHOLE, Box, Placement, lay
 from cache.guard.register import Anchors, correlation, refine, turn_px
+from cache.guard.resampling import resized_like
 from cache.guard.scene import FINE_SIDE, PLACING_SIDE, Scene
 from cache.verdict import Doubt
 
@@ -26,7 +28,10 @@ _STRETCH_LOG_MAX = 0.01  # one axis against the other; resizing to whole pixels 
 _TURN_MAX_PX = 0.25
 
 # A placement this near to none is none: a copy in the same frame has moved by nothing, and pixels stay as they are.
-_STILL_PX = 0.1
+_STILL_PX = 0.35
+# An asked picture that is larger by up to this is looked at as it is, the stored one enlarged: whatever else it
+# shows is then a difference.
+ENLARGED_MAX = 1.6
 _EDGE_PX = 2  # rows and columns at the edge of the common part, where resampling has no neighbours
 _FRAME_MIN_PX = 32  # a smaller common part shows nothing
 
@@ -37,6 +42,9 @@ class Frame:
 
     stored: Rgb
     asked: Rgb
+    steps: Steps | None  # of the JPEG file whose own pixels make the grid
+    origin: tuple[int, int]  # row and column of its first whole block in the frame
+    enlarged: float  # by how much the stored picture was, to lie on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +88,40 @@ def place_finely(stored: Scene, asked: Scene, rough: Placement) -> Common | Doub
 
 
 def lay_out(stored: Scene, asked: Scene, common: Common, side_max: int) -> Frame | Doubt:
-    """Both pictures on the grid of the coarser one, at most `side_max` long; RESOLUTION where that is too small."""
-    first, second = stored.view.rgb, asked.view.rgb
-    placement, seen = common.placement, common.seen
-    turned = _pixels(first, common.seen) > _pixels(second, common.place)
+    """Both pictures on the grid of the asked one, at most `side_max` long; RESOLUTION where that is too small."""
+    first, second, placement, seen = asked, stored, common.placement.inverse(), common.place
+    turned = _pixels(asked.view.rgb, common.place) > ENLARGED_MAX * _pixels(stored.view.rgb, common.seen)
     if turned:
-        first, second, placement, seen = second, first, placement.inverse(), common.place
-    excess = max(1.0, _pixels(first, seen) / side_max)
-    base = shrink(first, max(1, round(max(first.shape[:2]) / excess)))
+        first, second, placement, seen = stored, asked, common.placement, common.seen
+    excess = max(1.0, _pixels(first.view.rgb, seen) / side_max)
+    base = shrink(first.view.rgb, max(1, round(max(first.view.rgb.shape[:2]) / excess)))
     height, width = base.shape[:2]
-    placement = _snapped(placement, width, height)
-    laid = lay(second, placement, (width, height), cubic=True)
-    rows, columns = _inside(seen, width, height)
+    placement = _settled(placement, base, second)
+    laid = _laid(second.view.rgb, placement, base)
+    rows, columns = _inside(placement.overlap(), width, height)
     if rows.stop - rows.start < _FRAME_MIN_PX or columns.stop - columns.start < _FRAME_MIN_PX:
         return Doubt.RESOLUTION
     one, two = np.ascontiguousarray(base[rows, columns]), np.ascontiguousarray(laid[rows, columns])
-    return Frame(two, one) if turned else Frame(one, two)
+    steps = _steps(first, second, base, placement)
+    origin = -rows.start % 8, -columns.start % 8
+    return (
+        Frame(one, two, steps, origin, 1.0)
+        if turned
+        else Frame(two, one, steps, origin, _enlarged(stored, common, width))
+    )
+
+
+def _enlarged(stored: Scene, common: Common, width: int) -> float:
+    """Pixels of the frame, the asked picture's, over pixels of the picture that was stored."""
+    return common.place.width * width / max(1.0, stored.size_px(common.seen)[0])
+
+
+def _steps(first: Scene, second: Scene, base: Rgb, placement: Placement) -> Steps | None:
+    """Of the coarser of the two files whose own pixels make the grid."""
+    theirs = [first.view.steps] if base.shape[:2] == (first.view.height, first.view.width) else []
+    if placement == Placement() and base.shape[:2] == (second.view.height, second.view.width):
+        theirs.append(second.view.steps)
+    return max(theirs, key=coarseness, default=None)
 
 
 def _cut(scene: Scene, part: Box) -> Box:
@@ -129,12 +155,39 @@ def _pixels(rgb: Rgb, part: Box) -> float:
     return float(max(part.width * rgb.shape[1], part.height * rgb.shape[0]))
 
 
-def _snapped(placement: Placement, width: int, height: int) -> Placement:
-    """No change where the change is below what resampling itself would do: the pixels stay as they are."""
+def _settled(placement: Placement, base: Rgb, second: Scene) -> Placement:
+    """The placement to a hundredth of a pixel: whole numbers where it is near to them, fitted once more elsewhere."""
+    height, width = base.shape[:2]
+    if (snapped := _snapped(placement, (width, height), second)) is not None:
+        return snapped
+    anchors = Anchors(smooth(as_plane(gray(base)), 0.8))
+    longest = max(placement.scale_x * second.gray.shape[1] / width, placement.scale_y * second.gray.shape[0] / height)
+    other = smooth(as_plane(shrink(second.gray, round(max(second.gray.shape) / max(1.0, longest)))), 0.8)
+    placement = refine(anchors, other, placement, 2) or placement
+    return _snapped(placement, (width, height), second) or placement
+
+
+def _snapped(placement: Placement, size: tuple[int, int], second: Scene) -> Placement | None:
+    """No change, or a shift by whole pixels, where the placement is that near to it; else None."""
+    (width, height), (rows, columns) = size, second.gray.shape
     corners = placement.image_of(WHOLE)
     across = max(abs(corners.left), abs(corners.right - 1)) * width
     down = max(abs(corners.top), abs(corners.bottom - 1)) * height
-    return Placement() if max(across, down) < _STILL_PX else placement
+    if max(across, down) < _STILL_PX:
+        return Placement()
+    left, top = corners.left * columns, corners.top * rows
+    off = abs(corners.width * columns - width), abs(corners.height * rows - height)
+    whole = abs(left - round(left)), abs(top - round(top))
+    if max(*off, *whole) >= _STILL_PX:
+        return None
+    return Placement(width / columns, round(left) / columns, height / rows, round(top) / rows)
+
+
+def _laid(second: Rgb, placement: Placement, base: Rgb) -> Rgb:
+    height, width = base.shape[:2]
+    if placement == Placement():
+        return resized_like(second, base)
+    return lay(second, placement, (width, height), cubic=True)
 
 
 def _inside(part: Box, width: int, height: int) -> tuple[slice, slice]:

@@ -12,14 +12,15 @@ from cache.guard.register import inner, lay_plane
 from cache.guard.scene import FINE_SIDE, Scene, common_sides
 
 # A relative difference that no copy shows here: the largest of 1,991 copies is 2.3, half of the look-alikes exceed 6.
-_CLEAR = 3.0
+CLEAR = 3.0
 _FLOOR = 10.0
 _SHARE_OF_RANGE = 0.2
 _SHARED_MIN_PX = 12
 
 
-def differ_at_a_glance(stored: Scene, asked: Scene, placement: Placement) -> bool:
-    return FINE_SIDE in common_sides(stored, asked) and glance(stored, asked, placement) > _CLEAR
+def glance_over(stored: Scene, asked: Scene, placement: Placement) -> float:
+    """`glance`, or 0 where the pictures are too small or thin for it."""
+    return glance(stored, asked, placement) if FINE_SIDE in common_sides(stored, asked) else 0.0
 
 
 def glance(stored: Scene, asked: Scene, placement: Placement) -> float:

@@ -8,6 +8,7 @@ from cache.guard.placement import WHOLE, Box, Placement
 from cache.guard.text import is_document
 from cache.guard.trim import content_box
 from cache.guard.view import View
+from cache.guard.writing import Writing, writing_in
 
 # Longest sides, pixels; each step only mends the pixel or two that the last one left.
 COARSE_SIDE, MIDDLE_SIDE, FINE_SIDE, PLACING_SIDE = 96, 192, 384, 768
@@ -39,6 +40,10 @@ class Scene:
     @cached_property
     def is_document(self) -> bool:
         return is_document(self.gray)
+
+    @cached_property
+    def writing(self) -> Writing | None:
+        return writing_in(self.gray)
 
     @cached_property
     def _large(self) -> Gray:

@@ -5,24 +5,27 @@ import math
 import cv2
 import numpy as np
 
+from cache.guard.kernel import fit_kernel
 from cache.guard.pixels import Gray, Plane, as_plane, smooth
 
 # Sigma in pixels. Blurring the sharper picture by more than this would blur a changed stroke away with it.
 BLUR_SIGMA_MAX = 1.3
 _SIGMAS = (0.35, 0.45, 0.55, 0.65, 0.8, 1.0, 1.25, 1.6)
 _ALIKE_LOG = 0.03  # difference of gradient energy (logarithm) that needs no undoing
+_KERNEL_EDGE_PX = 2  # where the filter has no neighbours
 _SAMPLE_ROWS = 200  # rows above and below the middle that the blur is found on
 
 # Levels: what disappears at the smaller size where it is worst. Smooth enlargements lose 2-6, text and
 # texture 20 and more.
-_DETAIL_LEVELS = 15.0
+DETAIL_LEVELS = 15.0
 
 
-def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
-    """Both planes equally sharp, and the sigma that this took. Their edges are cut off where blur reached them."""
+def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float, int]:
+    """Both planes equally sharp, the sigma that this took, and how many rows and columns were cut off at each edge,
+    where blur reached them."""
     power, target = _gradient_energy(mine), _gradient_energy(other)
     if abs(math.log((power + 1e-3) / (target + 1e-3))) < _ALIKE_LOG:
-        return mine, other, 0.0
+        return mine, other, 0.0, 0
     if power > target:
         sigma = _sigma_towards(mine, power, target)
         mine = smooth(mine, sigma)
@@ -31,7 +34,20 @@ def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
         other = smooth(other, sigma)
     edge = math.ceil(2 * sigma)
     inner = slice(edge, -edge), slice(edge, -edge)
-    return np.ascontiguousarray(mine[inner]), np.ascontiguousarray(other[inner]), sigma
+    return np.ascontiguousarray(mine[inner]), np.ascontiguousarray(other[inner]), sigma, edge
+
+
+def filtered_alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float, int]:
+    """As `alike`, by the one small filter that explains the difference best."""
+    turned = _gradient_energy(mine) < _gradient_energy(other)
+    sharp, soft = (other, mine) if turned else (mine, other)
+    kernel = fit_kernel(sharp, soft)
+    if kernel is None:
+        return alike(mine, other)
+    done = kernel.applied(sharp)
+    mine, other = (soft, done) if turned else (done, soft)
+    inner = slice(_KERNEL_EDGE_PX, -_KERNEL_EDGE_PX), slice(_KERNEL_EDGE_PX, -_KERNEL_EDGE_PX)
+    return np.ascontiguousarray(mine[inner]), np.ascontiguousarray(other[inner]), kernel.sigma_px, _KERNEL_EDGE_PX
 
 
 def shows_more(large: Gray, ratio: float, share: float) -> bool:
@@ -41,7 +57,7 @@ def shows_more(large: Gray, ratio: float, share: float) -> bool:
     small = cv2.resize(large, small_size, interpolation=cv2.INTER_LANCZOS4)
     back = cv2.resize(small, (width, height), interpolation=cv2.INTER_LANCZOS4)
     lost = cv2.GaussianBlur(cv2.absdiff(back, large), (0, 0), 0.75)
-    return float(np.percentile(np.asarray(lost)[::2, ::2], 100 * (1 - share))) > _DETAIL_LEVELS
+    return float(np.percentile(np.asarray(lost)[::2, ::2], 100 * (1 - share))) > DETAIL_LEVELS
 
 
 def _sigma_towards(sharp: Plane, power: float, target: float) -> float:

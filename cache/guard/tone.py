@@ -5,13 +5,14 @@ channel close to common ones. The fit trusts flat pixels (blur and ringing do no
 is present alike (a page is 95 % one tone), and ignores what does not fit (a changed object must not be learnt).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.guard.pixels import Rgb, as_bytes
+from cache.guard.pixels import Rgb, as_bytes, gray
 
 Row = NDArray[np.float32]  # one value per sample
 Rows = NDArray[np.float32]  # (n, 3): one colour per sample
@@ -22,15 +23,18 @@ _GAIN_LOG_MAX = 0.25
 _GAIN_SPREAD_MAX = 0.14  # between channels: warm and cool
 _OFFSET_SPREAD_MAX = 12.0  # levels between channels, honest casts reach 11.7: more makes another hue
 
+_SATURATION_MIN, _SATURATION_MAX = 0.75, 1.35
+
 _UNTOUCHED_LEVELS = 1.5  # mean difference over all tones, in the worst channel, below which there is nothing to undo
 _EXPLAINED_LEVELS = 0.8  # ... below which no gamma needs to be tried
+_CLEARLY, _CLEARLY_LEVELS = 0.9, 0.05  # a less plain edit must leave this share of what a plainer one does, and less
 _WELL_LEVELS = 3.0  # mean difference of all pixels, edges too, that a good fit leaves
-_GAMMAS = (0.8, 0.86, 0.92, 1.08, 1.15, 1.23)
+_GAMMAS = (0.8, 0.84, 0.88, 0.92, 0.96, 1.04, 1.08, 1.12, 1.17, 1.23)
 # Levels at which a channel counts as clipped, what compression adds there, and what a clipped pixel still counts for.
 _CLIP_BRIGHT, _CLIP_DARK, _CLIP_SLACK, _EXPLAINED_TRUST = 250, 4, 4, 0.05
 _FLAT_LEVELS = 20.0  # local range at which a pixel is trusted a quarter
-_SAMPLES_SIDE = 200  # pixels: grid on which the fit is made
-_SAMPLES_MAX = 7000
+_LOOKED_AT = 60_000  # pixels, evenly over the picture, of which
+_SAMPLES_PER_TONE = 450  # ... so many of each sixteenth of the tones are sampled
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -80,17 +84,55 @@ def fit_tone(stored: Rgb, asked: Rgb) -> Tone:
 
 
 def _fitted(mine: Rows, other: Rows, trust: Row) -> Tone:
+    """Of several kinds of edit the plainest that explains about as much as any: a warm cast is no saturation."""
     if _loss(mine, other, _evenly(mine @ _LUMA, trust)) < _UNTOUCHED_LEVELS:
         return NO_CHANGE
     target = other @ _LUMA
     whole = trust * np.where(_is_partly_clipped(other), np.float32(0.005), np.float32(1))
+    best: tuple[float, Tone] | None = None
+    for tone in _edits(mine, other, target, trust, whole):
+        left = _left(tone, mine, other, trust)
+        if best is None or left < _CLEARLY * best[0] - _CLEARLY_LEVELS:
+            best = left, tone
+    assert best is not None
+    return best[1]
+
+
+def _edits(mine: Rows, other: Rows, target: Row, trust: Row, whole: Row) -> Iterator[Tone]:
+    """Brightness, contrast, gamma, saturation: the best of each, plainer ones first."""
+    gains = tuple(_gain(mine[:, c], other[:, c], trust) for c in range(3))
+    yield Tone(1.0, 1.0, (gains[0], gains[1], gains[2]), (0.0, 0.0, 0.0))
+    yield _channels(mine, mine, other, target, trust, whole, 1.0, 1.0)
     gamma = _gamma(mine, target, whole)
     bent = _bent(mine, gamma)
+    if gamma != 1:
+        yield _channels(bent, bent, other, target, trust, whole, gamma, 1.0)
     common, _ = _line(bent @ _LUMA, target, whole)
-    saturation = min(max(_colour_ratio(bent, other, trust) / common, 0.6), 1.6)
-    strong = _saturated(bent, saturation)
+    saturation = _colour_ratio(bent, other, trust) / common
+    # Outside of this it is no edit of the whole picture: whatever it is, the comparison of colours will say.
+    if saturation != 1 and _SATURATION_MIN <= saturation <= _SATURATION_MAX:
+        yield _channels(bent, _saturated(bent, saturation), other, target, trust, whole, gamma, saturation)
+
+
+def _channels(
+    bent: Rows, strong: Rows, other: Rows, target: Row, trust: Row, whole: Row, gamma: float, saturation: float
+) -> Tone:
+    common, _ = _line(bent @ _LUMA, target, whole)
     (g0, o0), (g1, o1), (g2, o2) = (_line(strong[:, c], other[:, c], trust, common, 300.0) for c in range(3))
     return Tone(gamma, saturation, (g0, g1, g2), (o0, o1, o2))
+
+
+def _gain(mine: Row, other: Row, trust: Row) -> float:
+    """The factor alone, robust; what the file could not hold is left out."""
+    base = _evenly(mine, trust) * np.where(
+        (other >= _CLIP_BRIGHT) | (mine <= _CLIP_DARK), np.float32(0.005), np.float32(1)
+    )
+    weight, gain = base, 1.0
+    for _ in range(5):
+        gain = float((weight * mine * other).sum()) / (float((weight * mine * mine).sum()) + 1e-3)
+        rest = np.abs(other - np.float32(gain) * mine)
+        weight = base / np.square(1 + np.square(rest / (2.96 * float(np.median(rest)) + 5)))
+    return gain
 
 
 def _left(tone: Tone, mine: Rows, other: Rows, trust: Row) -> float:
@@ -101,17 +143,29 @@ def _left(tone: Tone, mine: Rows, other: Rows, trust: Row) -> float:
 
 
 def _samples(stored: Rgb, asked: Rgb) -> tuple[Rows, Rows, Row]:
-    """Colours of both on a coarse grid, and how flat both are there."""
+    """Colours of both at the same pixels, and how flat both are there. Single pixels, never means of several: what
+    was clipped one by one no line explains once it is averaged."""
     height, width = stored.shape[:2]
-    step = max(1, max(height, width) // _SAMPLES_SIDE)
-    size = max(1, width // step), max(1, height // step)
-    small = [np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA), np.uint8) for x in (stored, asked)]
     square = np.ones((3, 3), np.uint8)
-    spread = np.maximum(*(np.asarray(cv2.subtract(cv2.dilate(x, square), cv2.erode(x, square))) for x in small))
-    trust = 1 / np.square(1 + np.square(spread.max(axis=2).reshape(-1).astype(np.float32) / _FLAT_LEVELS))
-    stride = max(1, trust.size // _SAMPLES_MAX)
-    mine, other = (x.reshape(-1, 3)[::stride].astype(np.float32) for x in small)
-    return mine, other, trust[::stride].astype(np.float32)
+    luma = [gray(picture) for picture in (stored, asked)]
+    spread = cv2.max(*(as_bytes(cv2.subtract(cv2.dilate(x, square), cv2.erode(x, square))) for x in luma))
+    spots = np.arange(0, height * width, max(1, height * width // _LOOKED_AT))
+    spots = spots[_of_every_tone(luma[0].ravel()[spots])]
+    mine, other = (picture.reshape(-1, 3)[spots].astype(np.float32) for picture in (stored, asked))
+    trust = 1 / np.square(1 + np.square(as_bytes(spread).ravel()[spots].astype(np.float32) / _FLAT_LEVELS))
+    return mine, other, trust.astype(np.float32)
+
+
+def _of_every_tone(luma: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Places in `luma`: of each sixteenth of the tones as many, as far as there are."""
+    order = np.argsort(luma >> 4, kind="stable")
+    counts = np.bincount(luma >> 4, minlength=16)
+    ends = np.cumsum(counts)
+    takes = [
+        np.linspace(end - count, end - 1, min(int(count), _SAMPLES_PER_TONE)).astype(np.intp)
+        for end, count in zip(ends, counts, strict=True)
+    ]
+    return np.asarray(np.sort(order[np.concatenate(takes)]))
 
 
 def _is_partly_clipped(colours: Rows) -> NDArray[np.bool_]:
@@ -174,7 +228,7 @@ def _gamma(colours: Rows, target: Row, trust: Row) -> float:
     if plain < _EXPLAINED_LEVELS:
         return 1.0
     best, gamma = min((loss(gamma), gamma) for gamma in _GAMMAS)
-    return gamma if best < 0.8 * plain - 0.25 else 1.0
+    return gamma if best < 0.9 * plain - 0.1 else 1.0
 
 
 def _line(mine: Row, other: Row, trust: Row, gain_near: float = 1.0, pull: float = 60.0) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.guard.blocks import Steps
 from cache.guard.pixels import shrink
 
 # Longest side of a working copy, pixels. Text must stay 8-9 px high for a changed stroke to show: of documents
@@ -28,9 +29,10 @@ class View:
     rgb: NDArray[np.uint8]  # (h, w, 3), longest side <= VIEW_SIDE_MAX
     width: int
     height: int
+    steps: Steps | None = None  # if it came as a JPEG file, upright: by how much that file rounded
 
 
-def view_of(rgb: NDArray[Any], size: tuple[int, int]) -> View:
+def view_of(rgb: NDArray[Any], size: tuple[int, int], steps: Steps | None = None) -> View:
     """The view of a decoded upright picture whose full size is `size`, (width, height).
 
     `rgb` may be smaller than `size` where the decoder has shrunk it, but not below `VIEW_SIDE_MAX`.
@@ -39,7 +41,7 @@ def view_of(rgb: NDArray[Any], size: tuple[int, int]) -> View:
         raise ValueError(f"not an RGB picture of bytes: {rgb.dtype} {rgb.shape}")
     width, height = size
     small = shrink(np.ascontiguousarray(rgb), VIEW_SIDE_MAX)
-    return View(small, max(width, small.shape[1]), max(height, small.shape[0]))
+    return View(small, max(width, small.shape[1]), max(height, small.shape[0]), steps)
 
 
 def same_pixels(one: View, other: View) -> bool:

@@ -1,0 +1,70 @@
+"""How a verdict came about, for people: every step with its figure and its limit, and a map of the difference.
+
+Slower than `compare`: for the command line and reports, never for a request.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cache.guard.blocks import STEPS_MAX, rounding
+from cache.guard.difference import colour_scales, luma_scales
+from cache.guard.judge import judge
+from cache.guard.pixels import Plane, Rgb, as_plane
+from cache.guard.trace import Seen, Step, Trace
+from cache.guard.view import View
+from cache.verdict import Verdict
+
+Heat = NDArray[np.float32]  # (h, w), difference over its limit
+_FINE_SCALES = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """A verdict and how it came about. The pictures and the heat (1.0 = at the limit) lie on one grid, (h, w); they
+    are None where the pictures could not be laid on each other."""
+
+    verdict: Verdict
+    steps: tuple[Step, ...]
+    stored: Rgb | None = None
+    asked: Rgb | None = None
+    heat: Heat | None = None
+
+
+def explain(stored: View, asked: View) -> Explanation:
+    """How `compare(stored, asked)` decides."""
+    trace = Trace()
+    verdict = judge(stored, asked, trace)
+    seen = trace.seen
+    if seen is None:
+        return Explanation(verdict, tuple(trace.steps))
+    return Explanation(verdict, tuple(trace.steps), seen.frame.stored, seen.frame.asked, _heat(seen))
+
+
+def _heat(seen: Seen) -> Heat:
+    size = seen.mine.shape[1], seen.mine.shape[0]
+    heat: Heat = np.zeros(seen.mine.shape, np.float32)
+    for scale, (found, _) in enumerate(luma_scales(seen.mine, seen.other)):
+        if scale >= _FINE_SCALES or not seen.by_steps:
+            heat = np.maximum(heat, _at(found, size))
+    if seen.by_steps:
+        heat = np.maximum(heat, _in_steps(seen))
+    whole = np.pad(heat, seen.edge)
+    for found in colour_scales(seen.toned, seen.frame.asked):
+        whole = np.maximum(whole, _at(found, (whole.shape[1], whole.shape[0])))
+    return whole
+
+
+def _in_steps(seen: Seen) -> Plane:
+    assert seen.frame.steps is not None
+    row, column = ((first - seen.edge) % 8 for first in seen.frame.origin)
+    found = rounding(as_plane(seen.mine - seen.other), seen.frame.steps, (row, column)) / STEPS_MAX
+    heat = np.zeros(seen.mine.shape, np.float32)
+    heat[row : row + 8 * found.shape[0], column : column + 8 * found.shape[1]] = found.repeat(8, 0).repeat(8, 1)
+    return as_plane(heat)
+
+
+def _at(found: Plane, size: tuple[int, int]) -> Plane:
+    return as_plane(cv2.resize(found, size, interpolation=cv2.INTER_LINEAR))
