@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from cache.errors import StoreBusy, StoreFault
 
-FORMAT = b"lookalike-store 1\n"
+FORMAT = b"lookalike-store 2\n"
 SECRET_BYTES = 32
 _LOCK, _FORMAT, _SECRET, _ROWS = "lock", "format", "secret", "rows"
 _OURS_BEFORE_FORMAT = {_LOCK, _SECRET, f"{_SECRET}.new", f"{_FORMAT}.new"}

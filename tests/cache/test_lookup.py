@@ -38,7 +38,7 @@ def view(name: str) -> guard.View:
 
 
 def asked(*names: str) -> Asked:
-    return Asked("question", "exact of " + ", ".join(names))
+    return Asked("question", "exact of " + ", ".join(names), "root")
 
 
 class HandMadeLooks:
