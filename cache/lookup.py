@@ -36,9 +36,10 @@ class Terms:
     """Under which terms an answer may be served. `fit` says what is against an entry, or None."""
 
     highest: Rung
-    floor: float | None  # lowest cosine that nominates; None: the embedder's own
+    floor: float  # cosine that the embedder's threshold is raised to; 0 leaves it
     fit: Callable[[Entry], Doubt | None]
     embed_timeout_s: float = math.inf
+    guard_limit: float = math.inf  # the guard's score up to which two pictures count as one; inf: the guard's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
         embedded = await looks.embedded()
     if embedded is None:
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
-    floor = embedded.threshold if terms.floor is None else terms.floor
+    floor = max(embedded.threshold, terms.floor)
     nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
     refusals: list[Miss] = []
     for candidate in nominated[:_VERIFIED_MOST]:
@@ -137,6 +138,8 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
         match _overall(await work(partial(compare, evidence, views))):
             case Different(doubt):
                 refusals.append(Miss(doubt, candidate.similarity))
+            case Same(score) if score > terms.guard_limit:
+                refusals.append(Miss(Doubt.GUARD_LIMIT, candidate.similarity))
             case Same(score):
                 if reply := await store.reply(candidate.entry.id):
                     return Near(candidate.entry, reply, candidate.similarity, score)

@@ -5,11 +5,12 @@ hits over the requests that the cache was asked for; bypasses are counted apart,
 """
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import anyio
@@ -39,6 +40,7 @@ class Trail:
     dialect: str | None = None
     model: str | None = None
     pictures: int = 0
+    kinds: tuple[str, ...] = ()  # of question, as the settings name them
     hit: str | None = None  # exact, pixel or near
     entry: Entry | None = None
     similarity: float | None = None
@@ -49,6 +51,7 @@ class Trail:
     error: str | None = None
     stored: str | None = None  # id of the entry that this request's reply became
     unstored: Unstored | None = None
+    evidence_bytes: tuple[int, ...] = ()  # kept of each picture
     stages_s: dict[str, float] = field(default_factory=dict)
     ended_s: float | None = None  # when the client had its reply, on the monotonic clock
 
@@ -98,6 +101,7 @@ class Trail:
             "ms": round(seconds * 1000, 1),
             "model": None if self.model is None else _printable(self.model),
             "pictures": self.pictures or None,
+            "kinds": ",".join(self.kinds) or None,
             "entry": self.entry.id if self.entry else None,
             "similarity": None if self.similarity is None else round(self.similarity, 4),
             "stored": self.stored,
@@ -120,6 +124,8 @@ class Totals:
     requests: int = 0
     hits: Counter[str] = field(default_factory=Counter)  # by class
     misses: Counter[str] = field(default_factory=Counter)  # by doubt
+    kinds: Counter[str] = field(default_factory=Counter)  # requests that the cache was asked for, by kind of question
+    kinds_hit: Counter[str] = field(default_factory=Counter)
     asked_afresh: int = 0  # no-cache: the caller did not ask the cache
     bypasses: Counter[str] = field(default_factory=Counter)  # by reason
     errors: Counter[str] = field(default_factory=Counter)  # by code
@@ -136,6 +142,27 @@ class Totals:
 _TOTALS = TypeAdapter(Totals)
 
 
+class EvidenceBytes:
+    """How much is kept of a picture for the guard, since the start; the median is that of the last ones."""
+
+    def __init__(self) -> None:
+        self._pictures = self._bytes = 0
+        self._last: deque[int] = deque(maxlen=1_000)
+
+    def add(self, sizes: tuple[int, ...]) -> None:
+        self._pictures += len(sizes)
+        self._bytes += sum(sizes)
+        self._last.extend(sizes)
+
+    def report(self) -> dict[str, Any]:
+        some = self._pictures > 0
+        return {
+            "pictures": self._pictures,
+            "bytes_mean": round(self._bytes / self._pictures) if some else None,
+            "bytes_p50": round(median(self._last)) if some else None,
+        }
+
+
 class Account:
     """Totals of all trails, kept in `file` (None: in memory only)."""
 
@@ -144,6 +171,7 @@ class Account:
         self._monotonic = monotonic
         self._file = file
         self._written: bytes | None = None
+        self._evidence = EvidenceBytes()
         self._ending: set[int] = set()
         self._closed = anyio.Event()
         self.totals = _read(file) if file else Totals()
@@ -170,6 +198,8 @@ class Account:
             totals.errors[trail.error] += 1
         if trail.entry is not None and trail.hit is not None:
             totals.hits[trail.hit] += 1
+            totals.kinds.update(trail.kinds)
+            totals.kinds_hit.update(trail.kinds)
             self._save(trail.entry)
         elif trail.bypass:
             totals.bypasses[trail.bypass] += 1
@@ -177,8 +207,10 @@ class Account:
             totals.asked_afresh += 1
         elif trail.reason:
             totals.misses[trail.reason] += 1
+            totals.kinds.update(trail.kinds)
         if trail.stored:
             totals.stored += 1
+            self._evidence.add(trail.evidence_bytes)
         if trail.unstored:
             totals.unstored[trail.unstored] += 1
         if log.isEnabledFor(logging.INFO):
@@ -211,11 +243,13 @@ class Account:
             "hits": {"total": hits, **{kind: totals.hits[kind] for kind in ("exact", "pixel", "near")}},
             "hit_rate": hits / asked if asked else None,
             "misses": {"total": misses, "by_reason": dict(totals.misses)},
+            "kinds": {kind: {"requests": n, "hits": totals.kinds_hit[kind]} for kind, n in totals.kinds.items()},
             "asked_afresh": totals.asked_afresh,
             "bypasses": {"total": bypasses, "by_reason": dict(totals.bypasses)},
             "errors": dict(totals.errors),
             "stored": totals.stored,
             "not_stored": dict(totals.unstored),
+            "evidence": self._evidence.report(),
             "saved": {
                 "calls": hits,
                 "tokens_in": totals.tokens_in_saved,

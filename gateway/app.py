@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from cache.stores.base import Clock, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
+from cache.stores.private import PrivateStore
 from embeddings.base import Loaded
 from embeddings.batching import EmbeddingService
 from embeddings.clip import ClipOptions
@@ -83,6 +84,9 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
     match settings.store:
         case "memory":
             return MemoryStore(clock, settings.cache_bytes_max)
+        case "embedded" if settings.privacy == "strict":
+            limits = settings.cache_bytes_max, settings.privacy_memory_bytes
+            return PrivateStore.open(settings.cache_dir, clock, *limits)
         case "embedded":
             return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
 
@@ -90,7 +94,7 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
 def load_embedder(settings: Settings) -> Loaded:
     """Blocking, and slow for CLIP. Raises EmbedderUnavailable."""
     options = ClipOptions(settings.clip_model, settings.clip_pretrained, settings.clip_device)
-    return load(settings.embedder, options)
+    return load(settings.embedder, options, settings.threshold)
 
 
 def product_version() -> str:

@@ -39,6 +39,7 @@ def serve(
     clip_device: Annotated[str | None, _flag("auto, cpu or cuda (default: auto)")] = None,
     mode: Annotated[Mode | None, _flag("Highest rung that may answer (default: near)")] = None,
     threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    privacy: Annotated[str | None, _flag("standard, or strict: no picture on disk (default: standard)")] = None,
     ttl_s: Annotated[float | None, _flag("Seconds that an answer is served (default: 30 days)")] = None,
     log_format: Annotated[str | None, _flag("text or json (default: text)")] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error (default: info)")] = None,

@@ -28,6 +28,7 @@ from gateway.errors import NotInCache
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.pictures import Picture
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
+from gateway.strictness import Demand, demands
 
 log = logging.getLogger("lookalike")
 
@@ -118,14 +119,19 @@ class Planner:
         with trail.stage("read", self._monotonic):
             question, loaded = await self._read(dialect, call)
         trail.model, trail.pictures = question.model, len(loaded)
+        demand = demands(question.prompt, self._settings.questions, Demand(mode, wishes.scrutiny, wishes.threshold))
+        trail.kinds = demand.kinds
+        if demand.mode is Mode.OFF:
+            raise NotCacheable(Bypass.MODE_OFF)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
-        looks = Fingerprint(loaded, self._workers, self._embedding, self._settings.pixels_max)
+        limits = self._settings.pixels_max, self._settings.evidence_bytes_max
+        looks = Fingerprint(loaded, self._workers, self._embedding, *limits)
         storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return Forward(storing)
         with trail.stage("look", self._monotonic):
-            found = await self._look(storing, mode, wishes)
+            found = await self._look(storing, demand, wishes)
         match found:
             case Exact() | Pixel() | Near():
                 rendered = await self._rendered(dialect, question, found)
@@ -147,12 +153,13 @@ class Planner:
 
         return read() if len(call.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
 
-    async def _look(self, storing: Storing, mode: Mode, wishes: Wishes) -> Found:
+    async def _look(self, storing: Storing, demand: Demand, wishes: Wishes) -> Found:
         store, asked = self._store, storing.asked
         if not await store.exact(asked.exact):
             await self.landings.settled(asked.partition, _LANDING_WAIT_S)
         fit = functools.partial(self._fit, storing.question, wishes)
-        terms = Terms(_RUNGS[mode], self._settings.threshold, fit, self._settings.embed_timeout_s)
+        limit = self._settings.limit(demand.scrutiny)
+        terms = Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
 
     async def _rendered(self, dialect: Dialect, question: Question, hit: Hit) -> Rendered | None:
@@ -206,7 +213,7 @@ class Planner:
             record = await self._record(storing, reply, answered)
             with trail.stage("store", self._monotonic):
                 await self._store.put(record)
-            trail.stored = record.entry.id
+            trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
         except NotCacheable:
             trail.unstored = Unstored.PICTURE_UNREADABLE
         except Exception:

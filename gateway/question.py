@@ -5,7 +5,7 @@ reply was not kept. Each reason is one word, the same in header, log line, stati
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -79,11 +79,23 @@ class Mode(StrEnum):
         return min(self, other, key=order.index)
 
 
+class Scrutiny(StrEnum):
+    """How far below its limit the guard's score must stay. A caller can only make it stricter."""
+
+    NORMAL = "normal"
+    STRICT = "strict"
+
+    def stricter(self, other: "Scrutiny") -> "Scrutiny":
+        return Scrutiny.STRICT if Scrutiny.STRICT in (self, other) else Scrutiny.NORMAL
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the caller's headers ask of the cache (RFC 9111, section 5.2.1, and X-Lookalike-Mode)."""
+    """What the caller's headers ask of the cache (RFC 9111, section 5.2.1, and the X-Lookalike- fields)."""
 
     mode: Mode = Mode.NEAR
+    scrutiny: Scrutiny = Scrutiny.NORMAL
+    threshold: float = 0.0  # cosine; below the one in force it changes nothing
     no_cache: bool = False
     no_store: bool = False
     only_if_cached: bool = False
@@ -114,7 +126,8 @@ class PictureRef:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request, read: what is asked (`asked`, without the pictures), of which model, about which pictures."""
+    """A request, read: what is asked (`asked`, without the pictures), of which model, about which pictures.
+    `prompt` is the text in it, to tell the kind of question by; it is never logged or kept."""
 
     model: str
     asked: JSON
@@ -122,6 +135,7 @@ class Question:
     stream: bool
     include_usage: bool  # the client of a stream wants the closing usage chunk
     choices: int  # answers wanted for the one question (`n`)
+    prompt: str = field(repr=False)  # all text that is not the model's or a tool's, in order
     request_id: str | None = None  # an id by which the client lets the server name its reply
 
     @property

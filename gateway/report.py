@@ -33,6 +33,7 @@ def show(report: dict[str, Any], out: Console) -> None:
     summary.add_row("tokens saved", f"{saved['tokens_in']:,} in, {saved['tokens_out']:,} out{_unknown(saved)}")
     summary.add_row("money saved", _money(saved))
     summary.add_row("stored", f"{report['store']['entries']:,} entries, {report['store']['bytes'] / 2**20:,.1f} MiB")
+    summary.add_row("kept of a picture", _evidence(report["evidence"]))
     summary.add_row("embedder", _embedder(report["embedder"]))
     out.print(summary)
     for title, counts in (
@@ -46,6 +47,11 @@ def show(report: dict[str, Any], out: Console) -> None:
             for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
                 table.add_row(reason, str(count))
             out.print(table)
+    if report["kinds"]:
+        table = Table("kind of question", "requests", "hits")
+        for kind, counted in report["kinds"].items():
+            table.add_row(kind, str(counted["requests"]), str(counted["hits"]))
+        out.print(table)
 
 
 def _unknown(saved: dict[str, Any]) -> str:
@@ -59,6 +65,12 @@ def _money(saved: dict[str, Any]) -> str:
     known = ", ".join(f"{value:,.4f} {currency}" for currency, value in saved["money"].items()) or "nothing yet"
     without = saved["hits_with_unknown_price"]
     return f"{known}; {without} hits without a price" if without else known
+
+
+def _evidence(evidence: dict[str, Any]) -> str:
+    if not evidence["pictures"]:
+        return "nothing since the start"
+    return f"{evidence['bytes_p50']:,} bytes at the median, {evidence['bytes_mean']:,} on average, for the guard"
 
 
 def _embedder(state: dict[str, Any]) -> str:

@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import cli
+from gateway.config import Settings
 from tests.fakes.pictures import card
-from tests.flows.conftest import Build, build  # noqa: F401 - a fixture
+from tests.fakes.upstream import FakeUpstream
+from tests.flows.conftest import Build, build, gateway_over, serving  # noqa: F401 - a fixture
 from tests.flows.test_passthrough import question
 
 runner = CliRunner()
@@ -66,6 +68,44 @@ def test_check_says_what_is_wrong_and_goes_on(tmp_path: Path):
     assert "embedder" in said.output
 
 
+def test_check_prints_the_kinds_of_question_in_force_and_what_is_doubtful(tmp_path: Path):
+    file = tmp_path / "lookalike.toml"
+    file.write_text(
+        f'upstream = "http://127.0.0.1:9"\ncache_dir = "{tmp_path}/store"\nprivacy = "strict"\nthreshold = 0.5\n'
+        '[[questions]]\nname = "reading"\nmode = "pixel"\nguard = "strict"\nthreshold = 0.9\n'
+    )
+    said = runner.invoke(cli, ["check", "--config", str(file)], env=DCT).output
+
+    assert "reading: mode pixel, guard limit 0.6, threshold 0.9 or the embedder's, if higher" in said
+    assert "counting: mode near, guard limit 0.95" in said
+    assert "strict: near hits reach only pictures answered since the gateway started" in said
+    assert "threshold 0.5 is below dct's calibrated 0.65" in said
+
+
+def test_check_erases_nothing_and_says_what_a_strict_start_will(tmp_path: Path):
+    with serving(FakeUpstream()) as upstream:
+        settings = Settings(upstream=upstream, cache_dir=tmp_path / "store", embedder="dct")
+        with gateway_over(settings) as stage:
+            httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")))
+        before = b"".join(sorted(file.read_bytes() for file in (tmp_path / "store").rglob("*.db")))
+        command = ["check", "--upstream", upstream, "--cache-dir", str(tmp_path / "store")]
+        said = runner.invoke(cli, command, env=DCT | {"LOOKALIKE_PRIVACY": "strict"})
+
+    assert said.exit_code == 0
+    assert "erases them when it starts under strict privacy" in said.output
+    assert b"LKE1" in before
+    assert b"LKE1" in b"".join(sorted(file.read_bytes() for file in (tmp_path / "store").rglob("*.db")))
+
+
+def test_check_names_the_kind_whose_pattern_does_not_compile(tmp_path: Path):
+    file = tmp_path / "lookalike.toml"
+    file.write_text('upstream = "http://127.0.0.1:9"\n[[questions]]\nname = "labels"\npattern = "(label"\n')
+    said = runner.invoke(cli, ["check", "--config", str(file)], env=DCT)
+
+    assert said.exit_code == 2
+    assert '"labels": the pattern does not compile' in said.output
+
+
 def test_check_names_a_misspelt_setting(tmp_path: Path):
     file = tmp_path / "lookalike.toml"
     file.write_text('upstrem = "http://localhost:8000"\n')
@@ -78,13 +118,15 @@ def test_check_names_a_misspelt_setting(tmp_path: Path):
 def test_stats_shows_a_running_gateways_savings(build: Build):  # noqa: F811
     stage = build()
     for _ in range(2):
-        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")))
+        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")))  # "Price?"
     table = runner.invoke(cli, ["stats", "--url", stage.gateway])
     raw = runner.invoke(cli, ["stats", "--url", f"{stage.gateway}/v1", "--json"])
 
     assert table.exit_code == 0
     assert "50.0%" in table.output
     assert "unknown: set" in table.output
+    assert "bytes at the median" in table.output
+    assert "reading" in table.output
     assert json.loads(raw.output)["hits"]["exact"] == 1
 
 

@@ -26,7 +26,7 @@ _PHOTO_QUALITY = 77
 _DOCUMENT_QUALITY = 92
 
 
-def encode(view: View) -> bytes:
+def encode(view: View, bytes_max: int | None = None) -> bytes:
     """`view` as compact bytes for `decode`."""
     rgb = view.rgb
     if _is_drawn(rgb):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.admin.health import describe
+from gateway.admin.health import describe, privacy
 
 _SETTLE_S = 1.0
 
@@ -19,6 +19,7 @@ async def stats(request: Request) -> Response:
         | {
             "store": asdict(running.store.size()),
             "embedder": describe(running.embedding.state),
+            "privacy": privacy(running.settings),
             "prices": prices or "unknown",
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }

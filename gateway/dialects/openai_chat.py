@@ -13,7 +13,7 @@ import orjson
 
 from gateway.dialects import openai_stream
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
-from gateway.dialects.parts import take_pictures, without_nulls
+from gateway.dialects.parts import prompt_of, take_pictures, without_nulls
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
@@ -78,7 +78,8 @@ class OpenAIChat:
         if shaping := {k: v for k, v in options.items() if v and k not in _REPLAYED_STREAM_OPTIONS}:
             asked["stream_options"] = shaping
         include_usage = stream and options.get("include_usage") is True
-        return Question(model, asked, pictures, stream, include_usage, choices, _request_id(body, call))
+        prompt = prompt_of(messages)
+        return Question(model, asked, pictures, stream, include_usage, choices, prompt, _request_id(body, call))
 
     def framing(self) -> Framing:
         return ServerSentEvents()

@@ -72,6 +72,7 @@ class DialectContract:
     dialect: ClassVar[Dialect]
     folder: ClassVar[str]  # of the recordings, in tests/wire
     minimal: ClassVar[dict[str, Any]]  # a request about one picture
+    asks: ClassVar[str]  # the text in it
     not_asked: ClassVar[dict[str, Any]]  # fields that are no part of the key, each with a value
     hints: ClassVar[tuple[str, ...]] = ()  # fields further in that are none either
     refused: ClassVar[dict[str, Bypass]]  # recorded requests that are no questions about pictures
@@ -104,6 +105,14 @@ class DialectContract:
             question = self.dialect.parse(call(request_.body))
             assert question.pictures
             assert b"base64," not in canonical(question.asked)
+
+    def test_the_prompt_is_told_and_never_shown(self, question_: Message) -> None:
+        minimal, question = self.dialect.parse(call(self.minimal)), self.dialect.parse(call(question_.body))
+
+        assert self.asks == minimal.prompt
+        assert self.asks not in repr(replace(minimal, asked=None))
+        assert question.prompt.strip()
+        assert "base64," not in question.prompt
 
     def test_a_change_of_any_asked_value_is_another_key(self, question_: Message) -> None:
         body = orjson.loads(question_.body)

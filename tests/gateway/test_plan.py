@@ -45,7 +45,7 @@ def planner(store: MemoryStore) -> tuple[Planner, Workers]:
 
 def storing(workers: Workers, number: int) -> Storing:
     picture = load(PictureRef(data_url(card("48.20"))))
-    question = Question("m", {"n": number}, (), stream=False, include_usage=False, choices=1)
+    question = Question("m", {"n": number}, (), stream=False, include_usage=False, choices=1, prompt="")
     asked = ask(
         Scope("tenant", "openai-chat", "http://upstream", "/v1/chat/completions", "m", ()),
         {"n": number},
