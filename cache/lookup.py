@@ -92,8 +92,8 @@ class Looks(Protocol):
 
 
 # The nearest first: what the first two do not prove, the third has never been seen to.
-_CANDIDATES_MOST = 5
-_VERIFIED_MOST = 2
+CANDIDATES_MOST = 5
+VERIFIED_MOST = 2
 
 
 async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
@@ -127,14 +127,14 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
     if embedded is None:
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
     floor = embedded.threshold if terms.floor is None else terms.floor
-    nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
+    nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, CANDIDATES_MOST)
     refusals: list[Miss] = []
-    for candidate in nominated[:_VERIFIED_MOST]:
+    for candidate in nominated[:VERIFIED_MOST]:
         if doubt := terms.fit(candidate.entry):
             refusals.append(Miss(doubt, candidate.similarity))
             continue
         evidence = await store.evidence(candidate.entry.id)
-        match _overall(await work(partial(compare, evidence, views))):
+        match overall(await work(partial(compare, evidence, views))):
             case Different(doubt):
                 refusals.append(Miss(doubt, candidate.similarity))
             case Same(score):
@@ -155,7 +155,8 @@ def compare(evidence: tuple[bytes, ...], views: tuple[guard.View, ...]) -> list[
     return verdicts
 
 
-def _overall(verdicts: list[Verdict]) -> Verdict:
+def overall(verdicts: list[Verdict]) -> Verdict:
+    """One verdict on all pictures of a request: the first that is different, or the weakest that is the same."""
     refused = next((verdict for verdict in verdicts if isinstance(verdict, Different)), None)
     return refused or Same(max((verdict.score or 0.0 for verdict in verdicts), default=0.0))
 

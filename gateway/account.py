@@ -1,7 +1,8 @@
 """What happened to each request, told once: one `Trail` gives the header, the log line and the counters.
 
 Nothing here holds a prompt, a picture or a credential. Rates have honest denominators: the hit rate is
-hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason.
+hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason, and so are
+the requests of shadow mode, which are no hits and no misses.
 """
 
 import logging
@@ -21,6 +22,7 @@ from cache.lookup import Exact, Hit, Near, Pixel
 from cache.verdict import Doubt
 from gateway.config import Price
 from gateway.question import Bypass, Unstored
+from gateway.shadow import Kind, Observation, WouldServe
 
 log = logging.getLogger("lookalike.access")
 
@@ -49,6 +51,8 @@ class Trail:
     error: str | None = None
     stored: str | None = None  # id of the entry that this request's reply became
     unstored: Unstored | None = None
+    shadow: WouldServe | None = None  # in shadow mode
+    observed: Observation | None = None  # ... once the answer was compared
     stages_s: dict[str, float] = field(default_factory=dict)
     ended_s: float | None = None  # when the client had its reply, on the monotonic clock
 
@@ -95,6 +99,7 @@ class Trail:
             "status": self.status,
             "cache": self.hit or ("error" if self.error else "bypass" if self.bypass else "miss"),
             "reason": self.reason,
+            "shadow": self.shadow.header() if self.shadow else None,
             "ms": round(seconds * 1000, 1),
             "model": None if self.model is None else _printable(self.model),
             "pictures": self.pictures or None,
@@ -114,7 +119,65 @@ def _printable(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Totals:
+class Savings:
+    """What hits saved, or would have saved."""
+
+    tokens_in_saved: int = 0
+    tokens_out_saved: int = 0
+    hits_without_tokens: int = 0  # the upstream never said how many
+    upstream_s_saved: float = 0.0
+    money_saved: dict[str, float] = field(default_factory=dict)  # by currency
+    hits_without_price: int = 0
+
+    def add(self, tokens_in: int | None, tokens_out: int | None, upstream_s: float, price: Price | None) -> None:
+        self.upstream_s_saved += upstream_s
+        if tokens_in is None and tokens_out is None:
+            self.hits_without_tokens += 1
+        self.tokens_in_saved += tokens_in or 0
+        self.tokens_out_saved += tokens_out or 0
+        money = price.of(tokens_in, tokens_out, upstream_s) if price else None
+        if price is None or money is None:
+            self.hits_without_price += 1
+        else:
+            self.money_saved[price.currency] = self.money_saved.get(price.currency, 0.0) + money
+
+    def report(self, calls: int) -> dict[str, Any]:
+        """Unknown money is "unknown", never zero."""
+        money: Any = {currency: round(value, 6) for currency, value in self.money_saved.items()}
+        return {
+            "calls": calls,
+            "tokens_in": self.tokens_in_saved,
+            "tokens_out": self.tokens_out_saved,
+            "hits_with_unknown_tokens": self.hits_without_tokens,
+            "upstream_seconds": round(self.upstream_s_saved, 3),
+            "money": money or ("unknown" if self.hits_without_price else {}),
+            "hits_with_unknown_price": self.hits_without_price,
+        }
+
+
+@dataclass(slots=True)
+class ShadowTotals(Savings):
+    """Requests of shadow mode, and how the answers to would-be hits compared with the stored ones."""
+
+    requests: int = 0
+    would_be: Counter[str] = field(default_factory=Counter)  # by kind
+    compared: int = 0  # would-be hits whose fresh answer came whole
+    agreed: int = 0  # ... and says the same
+    numbers_disagreed: int = 0
+
+    def count(self, would: WouldServe, observed: Observation | None, price: Price | None) -> None:
+        self.requests += 1
+        self.would_be[would.kind] += 1
+        if observed is None or observed.agreement is None:
+            return
+        self.compared += 1
+        self.agreed += observed.agreement.same
+        self.numbers_disagreed += not observed.agreement.numbers_agree
+        self.add(observed.tokens_in, observed.tokens_out, observed.upstream_s, price)
+
+
+@dataclass(slots=True)
+class Totals(Savings):
     """Counters since the store was made. They survive a restart; a kill loses at most the last seconds."""
 
     requests: int = 0
@@ -125,12 +188,7 @@ class Totals:
     errors: Counter[str] = field(default_factory=Counter)  # by code
     stored: int = 0
     unstored: Counter[str] = field(default_factory=Counter)  # by reason
-    tokens_in_saved: int = 0
-    tokens_out_saved: int = 0
-    hits_without_tokens: int = 0  # the upstream never said how many
-    upstream_s_saved: float = 0.0
-    money_saved: dict[str, float] = field(default_factory=dict)  # by currency
-    hits_without_price: int = 0
+    shadow: ShadowTotals = field(default_factory=ShadowTotals)
 
 
 _TOTALS = TypeAdapter(Totals)
@@ -170,7 +228,10 @@ class Account:
             totals.errors[trail.error] += 1
         if trail.entry is not None and trail.hit is not None:
             totals.hits[trail.hit] += 1
-            self._save(trail.entry)
+            entry = trail.entry
+            totals.add(entry.tokens_in, entry.tokens_out, entry.upstream_s, self._price_of(entry.model))
+        elif trail.shadow:
+            totals.shadow.count(trail.shadow, trail.observed, self._price_of(trail.model or ""))
         elif trail.bypass:
             totals.bypasses[trail.bypass] += 1
         elif trail.requested:
@@ -185,26 +246,11 @@ class Account:
             ended_s = trail.ended_s or self._monotonic()
             log.info("request", extra={"facts": trail.line(ended_s - trail.started_s)})
 
-    def _save(self, entry: Entry) -> None:
-        totals = self.totals
-        totals.upstream_s_saved += entry.upstream_s
-        if entry.tokens_in is None and entry.tokens_out is None:
-            totals.hits_without_tokens += 1
-        totals.tokens_in_saved += entry.tokens_in or 0
-        totals.tokens_out_saved += entry.tokens_out or 0
-        price = self._price_of(entry.model)
-        money = price.of(entry.tokens_in, entry.tokens_out, entry.upstream_s) if price else None
-        if price is None or money is None:
-            totals.hits_without_price += 1
-        else:
-            totals.money_saved[price.currency] = totals.money_saved.get(price.currency, 0.0) + money
-
     def report(self) -> dict[str, Any]:
-        """The statistics as /cache/stats shows them. Unknown money is "unknown", never zero."""
+        """The statistics as /cache/stats shows them."""
         totals = self.totals
         hits, misses, bypasses = (sum(c.values()) for c in (totals.hits, totals.misses, totals.bypasses))
         asked = hits + misses
-        money: Any = {currency: round(value, 6) for currency, value in totals.money_saved.items()}
         return {
             "requests": totals.requests,
             "asked_of_cache": asked,
@@ -216,15 +262,22 @@ class Account:
             "errors": dict(totals.errors),
             "stored": totals.stored,
             "not_stored": dict(totals.unstored),
-            "saved": {
-                "calls": hits,
-                "tokens_in": totals.tokens_in_saved,
-                "tokens_out": totals.tokens_out_saved,
-                "hits_with_unknown_tokens": totals.hits_without_tokens,
-                "upstream_seconds": round(totals.upstream_s_saved, 3),
-                "money": money or ("unknown" if totals.hits_without_price else {}),
-                "hits_with_unknown_price": totals.hits_without_price,
-            },
+            "saved": totals.report(hits),
+        }
+
+    def shadow(self) -> dict[str, Any]:
+        """The statistics of shadow mode. Would-be hits were forwarded: they are no part of the hit rate."""
+        shadow = self.totals.shadow
+        hits = {kind.value: shadow.would_be[kind] for kind in Kind if kind is not Kind.MISS}
+        return {
+            "requests": shadow.requests,
+            "would_be_hits": {"total": sum(hits.values()), **hits},
+            "would_be_hit_rate": sum(hits.values()) / shadow.requests if shadow.requests else None,
+            "compared": shadow.compared,
+            "agreed": shadow.agreed,
+            "disagreed": shadow.compared - shadow.agreed,
+            "numbers_disagreed": shadow.numbers_disagreed,
+            "would_have_saved": shadow.report(shadow.compared),
         }
 
     def write(self) -> None:

@@ -117,8 +117,8 @@ def _mode(headers: Raw) -> Mode:
     for name, value in headers:
         if name == MODE_HEADER:
             text = value.decode("latin-1").strip().lower()
-            if text not in list(Mode):
-                raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode)}")
+            if text not in Mode.callers():
+                raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode.callers())}")
             mode = mode.stricter(Mode(text))
     return mode
 

@@ -127,6 +127,12 @@ class EmbeddedStore:
         self._use(entry_id)
         return reply
 
+    async def peek(self, entry_id: str) -> bytes | None:
+        held = self._living(entry_id)
+        if held is None:
+            return None
+        return self._hot.get(entry_id) or await self._read(held, self._rows.reply)
+
     async def put(self, record: Record) -> None:
         weight = weigh(record, self._bytes_max)
         self._expire()

@@ -1,0 +1,67 @@
+"""What a lookup nominates and below: every candidate down to a floor of one's own, each with the guard's verdict.
+
+Nothing is served from here. In shadow mode it tells what another threshold would have done, and what the guard
+refused. The order and the number of candidates are the ladder's, so that at any threshold at or above `floor` the
+first accepted candidate is the one that the ladder would have served.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from cache.entry import Entry
+from cache.keys import Asked
+from cache.lookup import CANDIDATES_MOST, VERIFIED_MOST, Found, Looks, Miss, Near, Terms, Work, compare, overall
+from cache.stores.base import Store
+from cache.verdict import Different, Doubt, Verdict
+
+# Cosine below the threshold in force. Enough to see whether a lower one would pay; further down are strangers,
+# each of which costs a comparison.
+MARGIN = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A candidate, and whether it is the same picture as the one asked about. `Different` also where the entry may
+    not be served to this caller."""
+
+    entry: Entry
+    similarity: float  # lowest cosine over the pictures
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The embedding space in which was looked, the cosine that nominates there, and what was found, nearest first."""
+
+    space: str
+    threshold: float
+    weighed: tuple[Weighed, ...]
+
+
+async def survey(store: Store, asked: Asked, looks: Looks, found: Found, terms: Terms, work: Work) -> Survey | None:
+    """The candidates of a lookup that found `found` under `terms`. None where it never came to compare vectors."""
+    if not _compared_vectors(found) or (embedded := await looks.embedded()) is None:
+        return None
+    threshold = embedded.threshold if terms.floor is None else terms.floor
+    floor = max(0.0, threshold - MARGIN)
+    nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, CANDIDATES_MOST)
+    views = await looks.views()
+    weighed: list[Weighed] = []
+    for candidate in nominated[:VERIFIED_MOST]:
+        if doubt := terms.fit(candidate.entry):
+            verdict: Verdict = Different(doubt)
+        else:
+            evidence = await store.evidence(candidate.entry.id)
+            verdict = overall(await work(partial(compare, evidence, views)))
+        weighed.append(Weighed(candidate.entry, candidate.similarity, verdict))
+    return Survey(embedded.space, threshold, tuple(weighed))
+
+
+def _compared_vectors(found: Found) -> bool:
+    match found:
+        case Near():
+            return True
+        case Miss(doubt, similarity):
+            return similarity is not None or doubt is Doubt.NEW_PICTURE
+        case _:
+            return False
