@@ -70,10 +70,12 @@ class ShadowLog:
             self._written += 1
 
     def _opened(self, file: Path, more: int) -> FileIO:
-        if self._open is not None and self._open.tell() + more > self._bytes_max and self._open.tell():
+        if self._open is None:
+            self._open = _append_to(file)
+        size = self._open.seek(0, os.SEEK_END)
+        if size and size + more > self._bytes_max:
             self._let_go()
             file.replace(file.with_name(_BEFORE))
-        if self._open is None:
             self._open = _append_to(file)
         return self._open
 

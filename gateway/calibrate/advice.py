@@ -1,7 +1,7 @@
 """From a curve to settings, and how sure they are. Pure.
 
 A threshold is recommended only where the near hits' disagreement, beyond what the model's disagreement with itself
-explains, is below the limit at 95 % confidence. In doubt: keep watching.
+explains, is below the limit at 95% confidence. In doubt: keep watching.
 """
 
 import math
@@ -84,10 +84,11 @@ def outliers(observations: Sequence[Observation], threshold: float, judge: Judge
 
 
 def _near(fine: Sequence[Row], in_force: float, own: Judged, odd: tuple[Outlier, ...]) -> Advice:
-    # Of thresholds that serve as many, the one nearest to what is in force: no change without a gain.
+    # Of thresholds that serve as many, the one in force, for no change is made without a gain; else the strictest,
+    # which alone is in the curve.
     best = max(fine, key=lambda one: (one.near, -abs(one.threshold - in_force)))
     why = (
-        f"At {best.threshold:g}, {_of(best.judged)} near hits disagreed: with 95 % confidence at most "
+        f"At {best.threshold:g}, {_of(best.judged)} near hits disagreed: with 95% confidence at most "
         f"{best.judged.upper:.1%} do{_explained(own)}."
     )
     return Advice(Mode.NEAR, best.threshold, why, None, odd)
@@ -113,7 +114,7 @@ def _wait(rows: Sequence[Row], own: Judged, disagreement_max: float, odd: tuple[
     best = min(rows, key=more_requests)
     why = (
         f"Too little was seen to tell. At {best.threshold:g}, {_of(best.judged)} near hits disagreed, which may still "
-        f"be {best.judged.upper:.1%} of all (95 % confidence){_explained(own)}; the limit is {disagreement_max:.1%}."
+        f"be {best.judged.upper:.1%} of all (95% confidence){_explained(own)}; the limit is {disagreement_max:.1%}."
     )
     step = (
         f"Keep shadow mode on: {more_hits(best):,} more near hits without a disagreement are needed, about "
@@ -131,7 +132,7 @@ def _rounded(count: float) -> int:
 
 
 def _excess_upper(judged: Judged, own: Judged) -> float:
-    """How often near hits may disagree beyond what the model does by itself, each bound with 95 % confidence."""
+    """How often near hits may disagree beyond what the model does by itself, each bound with 95% confidence."""
     return max(0.0, judged.upper - own.lower)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,9 +17,14 @@ from gateway.shadow import Kind, Observation
 from gateway.shadowlog import Skipped, read_log
 
 _GROUPS_MOST = 10
+_NOTHING = "-"
 _START = (
     "Start the gateway with --mode shadow in front of your upstream, let your clients use it for a while, and give "
     "the gateway's --cache-dir (or --log FILE) here."
+)
+_LEGEND = (
+    "\nhits: of every kind, exact and pixel included; others: near hits to which the model gave another answer, of "
+    "those compared; at most: that share, with 95% confidence; number: ... in a number. The rest is what the hits save."
 )
 
 
@@ -87,6 +93,7 @@ def as_json(report: Report) -> dict[str, Any]:
 def show(report: Report, out: Console) -> None:
     _summary(report, out)
     if report.rows:
+        out.print(_LEGEND, highlight=False)
         out.print(_rows("threshold", [(f"{row.threshold:g}", row) for row in report.rows], report))
     near = [(name, row) for name, row in report.questions if row.near]
     if len(report.questions) > 1 and near:
@@ -128,25 +135,34 @@ def _summary(report: Report, out: Console) -> None:
 def _rows(title: str, rows: Sequence[tuple[str, Row]], report: Report) -> Table:
     in_force = report.look.threshold
     by_threshold = title == "threshold"
-    table = Table(title=f"by {title}" + ("" if by_threshold or in_force is None else f", at threshold {in_force:g}"))
-    table.add_column(title, justify="right" if by_threshold else "left")
-    for name in ("hits", "of all", "near", "s saved", "tokens in", "out", "money", "disagreed", "share", "at most"):
-        table.add_column(name, justify="right")
-    for name, row in rows:
-        judged, saved = row.judged, row.saved
-        marked = f"{name} *" if by_threshold and row.threshold == in_force else name
-        share = "" if judged.share is None else f"{judged.share:.1%}"
-        bound = f"{judged.upper:.1%}" if judged.compared else ""
-        numbers = f" ({judged.numbers_disagreed} in a number)" if judged.numbers_disagreed else ""
-        disagreed = f"{judged.disagreed:,} of {judged.compared:,}{numbers}"
-        table.add_row(
-            *(marked, f"{row.hits:,}", f"{row.share:.1%}", f"{row.near:,}", f"{saved.upstream_s:,.1f}"),
-            *(f"{saved.tokens_in:,}", f"{saved.tokens_out:,}", _money(saved), disagreed, share, bound),
-        )
-    table.caption = "disagreed: the near hits' answers; at most: with 95 % confidence" + (
-        "; *: the threshold in force" if by_threshold else ""
+    table = Table(
+        title=f"by {title}" + ("" if by_threshold or in_force is None else f", at threshold {in_force:g}"),
+        caption="* in force now" if by_threshold else None,
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
     )
+    # A name is folded, not cut: it is what one looks for in the headers.
+    table.add_column(title, justify="right" if by_threshold else "left", overflow="fold")
+    for name in ("hits", "of all", "near", "others", "share", "at most", "number", "seconds", "tokens", "money"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, row in rows:
+        marked = f"{name} *" if by_threshold and row.threshold == in_force else name
+        table.add_row(marked, f"{row.hits:,}", f"{row.share:.1%}", f"{row.near:,}", *_answers(row), *_saved(row.saved))
     return table
+
+
+def _answers(row: Row) -> tuple[str, str, str, str]:
+    judged = row.judged
+    if judged.share is None:
+        return (_NOTHING,) * 4
+    counts = f"{judged.disagreed:,}/{judged.compared:,}"
+    return counts, f"{judged.share:.1%}", f"{judged.upper:.1%}", f"{judged.numbers_disagreed:,}"
+
+
+def _saved(saved: Saved) -> tuple[str, str, str]:
+    money = ", ".join(f"{value:,.2f} {currency}" for currency, value in saved.money.items())
+    return f"{saved.upstream_s:,.1f}", f"{saved.tokens_in + saved.tokens_out:,}", money or _NOTHING
 
 
 def _refused(refused: dict[str, Refusals]) -> Table:
@@ -177,11 +193,7 @@ def _advice(report: Report, out: Console) -> None:
 
 
 def _verdict(judged: Judged) -> str:
-    return f"another answer {judged.disagreed:,} of {judged.compared:,} times, at most {judged.upper:.1%} (95 %)"
-
-
-def _money(saved: Saved) -> str:
-    return ", ".join(f"{value:,.4f} {currency}" for currency, value in saved.money.items()) or "unknown"
+    return f"another answer {judged.disagreed:,} of {judged.compared:,} times, at most {judged.upper:.1%} (95%)"
 
 
 def _date(time_s: float) -> str:
