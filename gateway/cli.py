@@ -116,11 +116,12 @@ def calibrate(
     from gateway.calibrate.report import examine, load, show
     from gateway.shadowlog import SHADOW_FILE
 
-    loaded = load(log or cache_dir / SHADOW_FILE)
-    if isinstance(loaded, str):
+    with err.status("Reading the shadow log"):
+        loaded = load(log or cache_dir / SHADOW_FILE)
+        report = None if isinstance(loaded, str) else examine(*loaded, Judge(similar_enough), disagreement_max)
+    if report is None:
         err.print(f"[red]{loaded}[/]", highlight=False)
         raise typer.Exit(1)
-    report = examine(*loaded, Judge(similar_enough), disagreement_max)
     if as_json:
         out.print_json(json.dumps(in_json(report)))
     else:

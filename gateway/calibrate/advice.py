@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import bounds
-from gateway.calibrate.curve import Judge, Judged, Row, Seen, baseline, curve, groups
+from gateway.calibrate.curve import Judge, Judged, Row, Seen, baseline, curve, groups, row
 from gateway.question import Mode
 from gateway.shadow import Observation
 
@@ -65,7 +65,8 @@ def advise(look: Seen, judge: Judge, disagreement_max: float) -> Advice:
             "from wrong ones."
         )
         return Advice(Mode.SHADOW, None, why, f"Keep shadow mode on. {_CLOSE_ENOUGH}", odd)
-    fine = [one for one in rows if _excess_upper(one.judged, own) <= disagreement_max]
+    in_force = row(kept.observations, look.threshold, judge)
+    fine = [one for one in rows if _proven(one, in_force, own, disagreement_max)]
     if fine:
         return _near(fine, look.threshold, own, odd)
     open_rows = [one for one in rows if one.judged.lower - own.upper <= disagreement_max]
@@ -73,14 +74,22 @@ def advise(look: Seen, judge: Judge, disagreement_max: float) -> Advice:
 
 
 def outliers(observations: Sequence[Observation], threshold: float, judge: Judge) -> tuple[Outlier, ...]:
-    asked = groups(observations, lambda one: one.question, threshold, judge)
-    total = Judged(*(sum(column) for column in zip(*(_counts(one.judged) for _, one in asked), strict=True)))
+    total = row(observations, threshold, judge).judged
     found = []
-    for question, one in asked:
-        others = Judged(*(a - b for a, b in zip(_counts(total), _counts(one.judged), strict=True)))
+    for question, one in groups(observations, lambda one: one.question, threshold, judge):
+        others = total.without(one.judged)
         if one.judged.disagreed and others.compared and one.judged.lower > others.upper:
             found.append(Outlier(question, one.judged, others))
     return tuple(found)
+
+
+def _proven(one: Row, in_force: Row, own: Judged, disagreement_max: float) -> bool:
+    """Whether a threshold keeps the limit. Hits that a lower one adds must do so by themselves: many good ones above
+    would hide them."""
+    if _excess_upper(one.judged, own) > disagreement_max:
+        return False
+    added = one.judged.without(in_force.judged)
+    return one.threshold >= in_force.threshold or _excess_upper(added, own) <= disagreement_max
 
 
 def _near(fine: Sequence[Row], in_force: float, own: Judged, odd: tuple[Outlier, ...]) -> Advice:
@@ -139,12 +148,8 @@ def _excess_upper(judged: Judged, own: Judged) -> float:
 def _explained(own: Judged) -> str:
     if not own.disagreed:
         return ""
-    return f", of which the model's disagreement with itself explains {own.lower:.1%}"
+    return f", and the model disagrees with itself in at least {own.lower:.1%}"
 
 
 def _of(judged: Judged) -> str:
     return f"{judged.disagreed:,} of {judged.compared:,}"
-
-
-def _counts(judged: Judged) -> tuple[int, int, int]:
-    return judged.compared, judged.disagreed, judged.numbers_disagreed

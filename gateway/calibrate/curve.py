@@ -12,6 +12,7 @@ from cache.survey import MARGIN
 from gateway import bounds
 from gateway.shadow import Agreement, Candidate, Kind, Observation
 
+_SURE = (Kind.EXACT, Kind.PIXEL)  # hits at any threshold
 _STEP = 0.01
 _FINEST = 0.995  # most copies lie between the last step and 1
 
@@ -35,6 +36,14 @@ class Judged:
     @property
     def lower(self) -> float:
         return bounds.lower(self.disagreed, self.compared)
+
+    def without(self, part: "Judged") -> "Judged":
+        """What is left of these comparisons without a part of them."""
+        return Judged(
+            self.compared - part.compared,
+            self.disagreed - part.disagreed,
+            self.numbers_disagreed - part.numbers_disagreed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +123,7 @@ def near_hit(observation: Observation, threshold: float) -> Candidate | None:
 
 
 def row(observations: Sequence[Observation], threshold: float, judge: Judge) -> Row:
-    surer = [one for one in observations if one.would_be in (Kind.EXACT, Kind.PIXEL)]
-    found = [(one, near_hit(one, threshold)) for one in observations if one.would_be in (Kind.NEAR, Kind.MISS)]
-    near = [(one, candidate) for one, candidate in found if candidate is not None]
-    judged = judge.judged(candidate.agreement for _, candidate in near)
-    saved = _saved([*surer, *(one for one, _ in near)])
-    return Row(threshold, len(observations), len(surer) + len(near), len(near), judged, saved)
+    return _row(_possible_hits(observations), len(observations), threshold, judge)
 
 
 def curve(look: Seen, judge: Judge) -> list[Row]:
@@ -127,7 +131,8 @@ def curve(look: Seen, judge: Judge) -> list[Row]:
     the strictest is there, and always the threshold in force."""
     if look.threshold is None:
         return []
-    rows = [row(look.observations, threshold, judge) for threshold in _grid(look.threshold)]
+    possible, requests = _possible_hits(look.observations), len(look.observations)
+    rows = [_row(possible, requests, threshold, judge) for threshold in _grid(look.threshold)]
     stricter: list[Row | None] = [*rows[1:], None]
     return [
         one
@@ -168,6 +173,20 @@ def refusals(observations: Iterable[Observation], threshold: float, judge: Judge
         elif near_hit(one, threshold) is None:
             reason.agreed += 1
     return dict(sorted(found.items()))
+
+
+def _possible_hits(observations: Iterable[Observation]) -> list[Observation]:
+    """Those that are a hit at some threshold: a log of a week has many others, and a curve many rows."""
+    return [one for one in observations if one.would_be in _SURE or near_hit(one, 0.0) is not None]
+
+
+def _row(possible: Sequence[Observation], requests: int, threshold: float, judge: Judge) -> Row:
+    sure = [one for one in possible if one.would_be in _SURE]
+    found = [(one, near_hit(one, threshold)) for one in possible if one.would_be not in _SURE]
+    near = [(one, candidate) for one, candidate in found if candidate is not None]
+    judged = judge.judged(candidate.agreement for _, candidate in near)
+    saved = _saved([*sure, *(one for one, _ in near)])
+    return Row(threshold, requests, len(sure) + len(near), len(near), judged, saved)
 
 
 def _grid(threshold: float) -> list[float]:

@@ -33,10 +33,17 @@ def test_a_few_say_keep_watching_and_how_many_more_are_needed() -> None:
 
 
 def test_a_lower_threshold_is_recommended_where_it_serves_more_and_is_as_sure() -> None:
-    advice = advised([near()] * 300, [near(0.6)] * 60)
+    advice = advised([near()] * 300, [near(0.6)] * 300)
 
     assert (advice.mode, advice.threshold) == (Mode.NEAR, 0.6)
     assert advice.toml(IN_FORCE).endswith("# was 0.65")
+
+
+def test_hits_that_a_lower_threshold_adds_must_be_sure_by_themselves() -> None:
+    few, bad = [near(0.6)] * 60, [near(0.6, OTHER_NUMBER)] * 4
+
+    assert advised([near()] * 3_000, few).threshold == IN_FORCE
+    assert advised([near()] * 3_000, few * 5, bad).threshold == IN_FORCE
 
 
 def test_a_threshold_is_raised_where_the_less_similar_pictures_disagree() -> None:
