@@ -6,13 +6,12 @@ first accepted candidate is the one that the ladder would have served.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 from cache.entry import Entry
 from cache.keys import Asked
-from cache.lookup import CANDIDATES_MOST, VERIFIED_MOST, Found, Looks, Miss, Near, Terms, Work, compare, overall
+from cache.lookup import Found, Looks, Miss, Near, Terms, Work, nominate, threshold, weigh
 from cache.stores.base import Store
-from cache.verdict import Different, Doubt, Verdict
+from cache.verdict import Doubt, Verdict
 
 # Cosine below the threshold in force. Enough to see whether a lower one would pay; further down are strangers,
 # each of which costs a comparison.
@@ -42,19 +41,12 @@ async def survey(store: Store, asked: Asked, looks: Looks, found: Found, terms: 
     """The candidates of a lookup that found `found` under `terms`. None where it never came to compare vectors."""
     if not _compared_vectors(found) or (embedded := await looks.embedded()) is None:
         return None
-    threshold = embedded.threshold if terms.floor is None else terms.floor
-    floor = max(0.0, threshold - MARGIN)
-    nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, CANDIDATES_MOST)
-    views = await looks.views()
-    weighed: list[Weighed] = []
-    for candidate in nominated[:VERIFIED_MOST]:
-        if doubt := terms.fit(candidate.entry):
-            verdict: Verdict = Different(doubt)
-        else:
-            evidence = await store.evidence(candidate.entry.id)
-            verdict = overall(await work(partial(compare, evidence, views)))
-        weighed.append(Weighed(candidate.entry, candidate.similarity, verdict))
-    return Survey(embedded.space, threshold, tuple(weighed))
+    in_force, views = threshold(embedded, terms), await looks.views()
+    candidates = await nominate(store, asked, embedded, max(0.0, in_force - MARGIN))
+    weighed = [
+        Weighed(one.entry, one.similarity, await weigh(store, one.entry, views, terms, work)) for one in candidates
+    ]
+    return Survey(embedded.space, in_force, tuple(weighed))
 
 
 def _compared_vectors(found: Found) -> bool:

@@ -12,10 +12,10 @@ _HALVINGS = 60  # of the interval 0..1: beyond the resolution of a float
 _CASES_MOST = 10**8
 
 
-def upper(events: int, cases: int, confidence: float = CONFIDENCE) -> float:
+def upper_bound(events: int, cases: int, confidence: float = CONFIDENCE) -> float:
     """The rate at which `events` or fewer of `cases` would have a chance of 1 - `confidence`. 1 if there were none."""
     if not 0 <= events <= cases:
-        raise ValueError(f"{events} events in {cases} cases")
+        raise ValueError(f"{events} of {cases}: more events than cases, or fewer than none")
     if events == cases:
         return 1.0
     low, high = events / cases, 1.0
@@ -29,9 +29,9 @@ def upper(events: int, cases: int, confidence: float = CONFIDENCE) -> float:
     return high
 
 
-def lower(events: int, cases: int, confidence: float = CONFIDENCE) -> float:
+def lower_bound(events: int, cases: int, confidence: float = CONFIDENCE) -> float:
     """The rate at which `events` or more of `cases` would have a chance of 1 - `confidence`. 0 if there were none."""
-    return 1.0 - upper(cases - events, cases, confidence)
+    return 1.0 - upper_bound(cases - events, cases, confidence)
 
 
 def cases_needed(events: int, rate: float, confidence: float = CONFIDENCE) -> int:
@@ -39,13 +39,13 @@ def cases_needed(events: int, rate: float, confidence: float = CONFIDENCE) -> in
     if not 0 < rate < 1:
         raise ValueError(f"a rate between 0 and 1 is wanted, not {rate}")
     short, enough = events, max(2 * events, 1)
-    while upper(events, enough, confidence) > rate:
+    while upper_bound(events, enough, confidence) > rate:
         short, enough = enough, 2 * enough
         if enough > _CASES_MOST:
             return enough
     while enough - short > 1:
         middle = (short + enough) // 2
-        short, enough = (middle, enough) if upper(events, middle, confidence) > rate else (short, middle)
+        short, enough = (middle, enough) if upper_bound(events, middle, confidence) > rate else (short, middle)
     return enough
 
 

@@ -31,11 +31,11 @@ class Judged:
 
     @property
     def upper(self) -> float:
-        return bounds.upper(self.disagreed, self.compared)
+        return bounds.upper_bound(self.disagreed, self.compared)
 
     @property
     def lower(self) -> float:
-        return bounds.lower(self.disagreed, self.compared)
+        return bounds.lower_bound(self.disagreed, self.compared)
 
     def without(self, part: "Judged") -> "Judged":
         """What is left of these comparisons without a part of them."""

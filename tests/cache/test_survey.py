@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,10 +103,3 @@ async def test_the_first_accepted_candidate_at_a_threshold_is_what_the_ladder_se
     accepted = [one for one in looked.weighed if one.similarity >= threshold and isinstance(one.verdict, Same)]
 
     assert [one.entry.id for one in accepted[:1]] == ([served.entry.id] if isinstance(served, Near) else [])
-
-
-def test_the_margin_is_below_every_embedders_own_threshold() -> None:
-    from embeddings.dct import THRESHOLD
-
-    assert 0 < MARGIN < THRESHOLD
-    assert np.isclose(MARGIN, 0.10)
