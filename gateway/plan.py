@@ -211,8 +211,8 @@ class Planner:
         storing = forward.reading
         assert storing is not None
         try:
-            if self._watch is not None and forward.shadow is not None:
-                await self._watch.weigh(forward.shadow, storing.looks)
+            if forward.shadow is not None:
+                await self._weighed(forward.shadow, storing)
             if storing.keep:
                 await storing.looks.pixels()
                 await storing.looks.embedded()
@@ -221,6 +221,13 @@ class Planner:
             log.debug("the pictures could not be prepared", exc_info=True)
         finally:
             storing.prepared.set()
+
+    async def _weighed(self, shadow: Shadow, storing: Storing) -> None:
+        assert self._watch is not None
+        try:
+            await self._watch.weigh(shadow, storing.looks)
+        except Exception:
+            log.exception("the candidates of a request in shadow mode could not be weighed")
 
     async def finish(self, forward: Forward, answered: Answered, trail: Trail) -> None:
         """Keep the answer, if it is whole and may be kept; in shadow mode, compare it. Never raises: the client has

@@ -287,6 +287,23 @@ def test_a_fault_of_the_comparison_is_in_nobodys_way(stage: Stage, monkeypatch: 
     assert stage.stats()["shadow"]["requests"] == 2
 
 
+def test_a_fault_of_the_survey_is_in_nobodys_way_and_the_answer_is_stored(
+    stage: Stage, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("gateway.watch.survey", broken)
+    picture = cards.draw("48.20")
+    for file in (png(picture), jpeg(picture, 85)):
+        assert httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(file)).status_code == 200
+
+    _, near = observed(stage, folder)
+    assert (near.would_be, near.space) == (Kind.NEAR, None)
+    assert [one.doubt for one in near.candidates] == [None]  # what would have been served is known all the same
+    assert stage.stats()["store"]["entries"] == 1
+
+
 def test_a_store_in_memory_leaves_no_log_behind_and_counts_all_the_same(build: Build, folder: Path):
     stage = build(mode="shadow", store="memory")
     picture = cards.draw("48.20")
