@@ -37,7 +37,7 @@ def serve(
     clip_model: Annotated[str | None, _flag("open_clip model (default: ViT-B-32)")] = None,
     clip_pretrained: Annotated[str | None, _flag("open_clip tag, or path of a checkpoint")] = None,
     clip_device: Annotated[str | None, _flag("auto, cpu or cuda (default: auto)")] = None,
-    mode: Annotated[Mode | None, _flag("Highest rung that may answer (default: near)")] = None,
+    mode: Annotated[Mode | None, _flag("Highest rung that may answer, or shadow (default: near)")] = None,
     threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
     privacy: Annotated[str | None, _flag("standard, or strict: no picture on disk (default: standard)")] = None,
     ttl_s: Annotated[float | None, _flag("Seconds that an answer is served (default: 30 days)")] = None,
@@ -91,6 +91,40 @@ def stats(
         raise typer.Exit(1)
     if as_json:
         out.print_json(json.dumps(report))
+    else:
+        show(report, out)
+
+
+@cli.command()
+def calibrate(
+    cache_dir: Annotated[
+        Path, typer.Option(envvar="LOOKALIKE_CACHE_DIR", help="The gateway's cache_dir, where its shadow log is")
+    ] = Path(".lookalike"),
+    log: Annotated[Path | None, _flag("A shadow log elsewhere")] = None,
+    disagreement_max: Annotated[
+        float,
+        typer.Option(min=0.0001, max=0.5, help="Share of near hits that may disagree with the model's own answer"),
+    ] = 0.01,
+    similar_enough: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Answers with the same numbers agree from this similarity of their texts"),
+    ] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON")] = False,
+) -> None:
+    """Read what shadow mode noted: savings against disagreement by threshold, and the settings to choose."""
+    from gateway.calibrate.curve import Judge
+    from gateway.calibrate.report import as_json as in_json
+    from gateway.calibrate.report import examine, load, show
+    from gateway.shadowlog import SHADOW_FILE
+
+    with err.status("Reading the shadow log"):
+        loaded = load(log or cache_dir / SHADOW_FILE)
+        report = None if isinstance(loaded, str) else examine(*loaded, Judge(similar_enough), disagreement_max)
+    if report is None:
+        err.print(f"[red]{loaded}[/]", highlight=False)
+        raise typer.Exit(1)
+    if as_json:
+        out.print_json(json.dumps(in_json(report)))
     else:
         show(report, out)
 

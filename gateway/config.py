@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         30 * 86400, gt=0, allow_inf_nan=False, description="Seconds after which a stored answer is not served any more"
     )
 
-    mode: Mode = Field(Mode.NEAR, description="Highest rung that may answer: off, exact, pixel or near")
+    mode: Mode = Field(Mode.NEAR, description="Highest rung that may answer: off, exact, pixel or near; or shadow")
     embedder: Literal["auto", "clip", "dct"] = Field("auto", description="auto: clip, or dct if it has no weights")
     threshold: dict[Literal["clip", "dct"], Cosine] = Field(
         default_factory=dict, description="Cosine that nominates a near hit; default: the embedder's own (clip 0.95)"
@@ -118,6 +118,9 @@ class Settings(BaseSettings):
         64 * _MIB, ge=1024, description="Largest request that is read for the cache; larger ones are streamed past it"
     )
     reply_bytes_max: int = Field(8 * _MIB, ge=1024, description="Largest reply that is kept")
+    shadow_log_bytes_max: int = Field(
+        64 * _MIB, ge=4096, description="Size at which the shadow log is rotated; one file before it is kept"
+    )
     pixels_max: int = Field(50_000_000, ge=1, description="Largest picture that is decoded, in pixels")
 
     stream_usage: Literal["as-asked", "always"] = Field(

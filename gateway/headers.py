@@ -121,8 +121,8 @@ def wishes(headers: Raw) -> Wishes:
 def _mode(headers: Raw) -> Mode:
     mode = Mode.NEAR
     for text in _said(headers, MODE_HEADER):
-        if text.lower() not in list(Mode):
-            raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode)}")
+        if text.lower() not in Mode.callers():
+            raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode.callers())}")
         mode = mode.stricter(Mode(text.lower()))
     return mode
 

@@ -20,6 +20,7 @@ class Bypass(StrEnum):
 
     NO_DIALECT = "no-dialect"  # not a path that carries questions about pictures
     MODE_OFF = "mode-off"  # the operator or the caller turned the cache off
+    SHADOW = "shadow"  # the operator wants to know what would have been served, and has nothing served
     NO_PICTURE = "no-picture"
     PICTURE_BY_REFERENCE = "picture-by-reference"  # a URL, path or id: its content is not in the request
     PICTURE_UNREADABLE = "picture-unreadable"
@@ -67,12 +68,19 @@ class NotCacheable(Exception):
 
 
 class Mode(StrEnum):
-    """The highest rung of the ladder that may answer. A caller can only make it stricter."""
+    """The highest rung of the ladder that may answer. A caller can only make it stricter. `SHADOW` is the
+    operator's alone: it climbs as high as `NEAR`, and serves nothing."""
 
     OFF = "off"
     EXACT = "exact"
     PIXEL = "pixel"
     NEAR = "near"
+    SHADOW = "shadow"
+
+    @classmethod
+    def callers(cls) -> list["Mode"]:
+        """Those that a caller may ask for."""
+        return [mode for mode in cls if mode is not cls.SHADOW]
 
     def stricter(self, other: "Mode") -> "Mode":
         order = list(Mode)

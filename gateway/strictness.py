@@ -33,6 +33,12 @@ class Kind(BaseModel):
     threshold: Cosine | None = None
 
     @model_validator(mode="after")
+    def can_be_held_to(self) -> Self:
+        if self.mode not in Mode.callers():
+            raise ValueError(f'"{self.name}": mode must be one of {", ".join(Mode.callers())}')
+        return self
+
+    @model_validator(mode="after")
     def compiles(self) -> Self:
         try:
             re.compile(self.pattern, re.IGNORECASE)

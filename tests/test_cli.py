@@ -9,15 +9,16 @@ from typer.testing import CliRunner
 
 from gateway.cli import cli
 from gateway.config import Settings
-from tests.fakes.pictures import card
+from gateway.demo import cards
+from tests.fakes.pictures import card, jpeg
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.conftest import Build, build, gateway_over, serving  # noqa: F401 - a fixture
+from tests.flows.conftest import Build, build, gateway_over, serving, wait_until_noted  # noqa: F401 - a fixture
 from tests.flows.test_passthrough import question
 
 runner = CliRunner()
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["check"], ["stats"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"]])
 def test_every_command_explains_itself(command: list[str]):
     said = runner.invoke(cli, [*command, "--help"])
 
@@ -135,6 +136,49 @@ def test_stats_without_a_gateway_says_so():
 
     assert said.exit_code == 1
     assert "Is it running?" in said.output
+
+
+def test_calibrate_without_a_log_says_how_to_get_one(tmp_path: Path):
+    said = runner.invoke(cli, ["calibrate", "--cache-dir", str(tmp_path)])
+
+    assert said.exit_code == 1
+    assert f"{tmp_path / 'shadow.jsonl'}" in said.output
+    assert "--mode shadow" in said.output
+
+
+def test_calibrate_with_no_request_in_the_log_says_so(tmp_path: Path):
+    log = tmp_path / "copied.jsonl"
+    log.write_text("not a line of ours\n")
+    said = runner.invoke(cli, ["calibrate", "--log", str(log)])
+
+    assert said.exit_code == 1
+    assert "No request" in said.output
+    assert "1 lines" in said.output
+
+
+def test_calibrate_reads_what_a_gateway_in_shadow_mode_noted(build: Build, tmp_path: Path):  # noqa: F811
+    stage = build(mode="shadow")
+    for price in ("48.20", "48.20", "48.26"):
+        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card(price)))
+    picture = jpeg(cards.draw("48.20"), 85)
+    httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(picture))
+    wait_until_noted(stage)
+    told = runner.invoke(cli, ["calibrate", "--cache-dir", str(tmp_path / "cache")], env={"COLUMNS": "100"})
+    raw = runner.invoke(cli, ["calibrate", "--json"], env={"LOOKALIKE_CACHE_DIR": str(tmp_path / "cache")})
+    shown = runner.invoke(cli, ["stats", "--url", stage.gateway])
+
+    assert told.exit_code == 0
+    assert "Keep shadow mode on: 298 more near hits" in told.output
+    assert 'mode = "shadow"' in told.output
+    found = json.loads(raw.output)
+    assert found["requests"] == 4
+    assert found["would_be"] == {"miss": 2, "exact": 1, "near": 1}
+    assert found["misses"] == {"first-asked": 1, "local-change": 1}
+    assert found["refused"] == {"local-change": {"agreed": 0, "disagreed": 1, "not_compared": 0}}
+    assert found["model_with_itself"]["compared"] == 1
+    assert found["advice"]["toml"] == 'mode = "shadow"'
+    assert "would-be hits" in shown.output
+    assert "2  (exact 1, pixel 0, near 1)" in shown.output
 
 
 DCT = {"LOOKALIKE_EMBEDDER": "dct"}

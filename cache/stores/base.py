@@ -64,6 +64,10 @@ class Store(Protocol):
         """The stored answer; marks the entry as used. None if it is gone or its row is corrupt."""
         ...
 
+    async def peek(self, entry_id: str) -> bytes | None:
+        """The stored answer, for a look that is no use: what is evicted first stays as it was."""
+        ...
+
     async def put(self, record: Record) -> None:
         """Store durably: once this returns, a kill of the process loses nothing. Replaces an entry with the same
         exact key. Evicts the least recently used entries if the byte budget is exceeded; a record that alone

@@ -125,8 +125,7 @@ class EmbeddedStore:
         return await self._read(held, self._rows.evidence) or ()
 
     async def reply(self, entry_id: str) -> bytes | None:
-        held = self._living(entry_id)
-        if held is None:
+        if (held := self._living(entry_id)) is None:
             return None
         reply = self._hot.get(entry_id)
         if reply is None:
@@ -136,6 +135,11 @@ class EmbeddedStore:
             self._hot.put(entry_id, reply)
         self._use(entry_id)
         return reply
+
+    async def peek(self, entry_id: str) -> bytes | None:
+        if (held := self._living(entry_id)) is None:
+            return None
+        return self._hot.get(entry_id) or await self._read(held, self._rows.reply)
 
     async def put(self, record: Record) -> None:
         if not self._keeps_looks:

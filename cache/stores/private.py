@@ -55,6 +55,9 @@ class PrivateStore:
         self._looks.use(entry_id)
         return await self._rows.reply(entry_id)
 
+    async def peek(self, entry_id: str) -> bytes | None:
+        return await self._rows.peek(entry_id)
+
     async def put(self, record: Record) -> None:
         refuse_unsound(record)  # before the rows strip it
         await self._rows.put(record)

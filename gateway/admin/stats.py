@@ -17,6 +17,7 @@ async def stats(request: Request) -> Response:
     return JSONResponse(
         running.account.report()
         | {
+            "shadow": running.account.shadow() | {"log": running.shadow_log.report()},
             "store": asdict(running.store.size()),
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),

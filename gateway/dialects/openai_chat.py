@@ -47,6 +47,7 @@ _NOT_DONE_REASONS = {
     "content_filter": Unstored.REFUSED,
     "refusal": Unstored.REFUSED,
 }
+_SAID_FIRST = ("content", "reasoning", "reasoning_content")
 _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
 _ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
 _OWN_PREFIX = "chatcmpl-"
@@ -114,6 +115,9 @@ class OpenAIChat:
         if not isinstance(usage, dict):
             return Usage(None, None)
         return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+
+    def text(self, reply: Reply) -> str:
+        return "\n\n".join(_text(choice["message"]) for choice in reply.body["choices"])
 
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         new: Object = {"created": fresh.now_s}
@@ -201,6 +205,12 @@ def _unstorable_choice(choice: Object) -> Unstored | None:
     if not any(message.get(key) for key in openai_stream.TEXTS):
         return Unstored.EMPTY
     return None
+
+
+def _text(message: Object) -> str:
+    """What the model says; what it thought counts only where it says nothing else."""
+    said = next((message[key] for key in _SAID_FIRST if message.get(key)), "")
+    return said if isinstance(said, str) else orjson.dumps(said).decode()
 
 
 def _count(value: Any) -> int | None:

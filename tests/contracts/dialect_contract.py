@@ -172,6 +172,16 @@ class DialectContract:
         if isinstance(reply, Reply):
             self.assert_survives_streaming(reply)
 
+    def test_the_text_of_a_recorded_reply_is_in_it_and_is_all_that_a_reader_takes(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if isinstance(reply, Reply) and self.dialect.unstorable(reply) is None:
+            text = self.dialect.text(reply)
+            pieces = [piece for piece in text.split("\n\n") if piece]
+
+            assert pieces
+            assert all(orjson.dumps(piece)[1:-1] in orjson.dumps(reply.body) for piece in pieces)
+            assert text == self.dialect.text(self.dialect.renew(reply, self._asked(), FRESH))
+
     def test_any_reply_made_into_a_stream_and_back_has_the_same_body(self) -> None:
         @examples(15)
         @given(self.whole_bodies)
@@ -188,6 +198,7 @@ class DialectContract:
         assert isinstance(again, Reply), again
         assert reply.body == again.body
         assert self.dialect.usage(reply) == self.dialect.usage(again)
+        assert self.dialect.text(reply) == self.dialect.text(again)
         assert self.dialect.unstorable(reply) == self.dialect.unstorable(again)
 
     @examples(50)

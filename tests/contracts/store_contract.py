@@ -279,6 +279,19 @@ class StoreContract:
         assert await store.check() == []
         await store.close()
 
+    async def test_a_peek_gives_the_answer_and_is_no_use(self, tmp_path: Path, clock: Clock) -> None:
+        each = weigh(record("1"), BYTES_MAX)
+        store = self.open(tmp_path / "small", clock, 2 * each)
+        for name in "12":
+            await store.put(record(name))
+
+        assert await store.peek("id-1") == b"reply of 1"
+        assert await store.peek("id-0") is None
+        await store.put(record("3"))
+        assert await store.exact("exact-1") is None
+        assert await store.peek("id-1") is None
+        await store.close()
+
     async def test_what_is_evicted_takes_its_vectors_along(self, tmp_path: Path, clock: Clock) -> None:
         store = self.open(tmp_path / "small", clock, 3_000)
         for count in range(20):

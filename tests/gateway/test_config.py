@@ -349,6 +349,7 @@ def test_a_kind_of_ones_own_joins_the_defaults(toml: Path) -> None:
         ({"name": "two words", "pattern": "a"}, "questions.0.name: "),
         ({"name": "own", "pattern": ""}, "questions.0.pattern: "),
         ({"name": "own", "pattern": "a", "mode": "fast"}, "questions.0.mode: "),
+        ({"name": "own", "pattern": "a", "mode": "shadow"}, 'questions.0: "own": mode must be one of off, exact'),
         ({"name": "own", "pattern": "a", "guard": "lax"}, "questions.0.guard: "),
         ({"name": "own", "pattern": "a", "threshold": 1.5}, "questions.0.threshold: "),
         ({"name": "own", "pattern": "a", "rung": "exact"}, "questions.0.rung: is no setting"),

@@ -259,7 +259,7 @@ def test_pragma_speaks_only_where_cache_control_is_silent() -> None:
     assert not headers.wishes(raw("Pragma: x")).no_cache
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", Mode.callers())
 def test_each_mode_can_be_asked_for_in_any_case(mode: Mode) -> None:
     assert mode is headers.wishes(raw(f"X-Lookalike-Mode:  {mode.upper()} ")).mode
 
@@ -318,11 +318,17 @@ def test_no_wish_of_ours_travels_on() -> None:
     assert headers.to_upstream(ours, readable=False) == raw("X-Other: 1")
 
 
-@given(st.sampled_from(list(Mode)), st.sampled_from(list(Mode)))
+@given(st.sampled_from(list(Mode)), st.sampled_from(Mode.callers()))
 def test_a_caller_can_only_make_the_mode_stricter(operators: Mode, callers: Mode) -> None:
     order = [Mode.OFF, Mode.EXACT, Mode.PIXEL, Mode.NEAR]
+    climbs = Mode.NEAR if operators is Mode.SHADOW else operators
 
-    assert min(order.index(operators), order.index(callers)) == order.index(operators.stricter(callers))
+    assert min(order.index(climbs), order.index(callers)) == order.index(operators.stricter(callers))
+
+
+def test_shadow_is_not_a_callers_to_ask_for() -> None:
+    with pytest.raises(CallerError, match=r"off, exact, pixel, near$"):
+        headers.wishes(raw("X-Lookalike-Mode: shadow"))
 
 
 @examples(60)

@@ -73,7 +73,7 @@ KINDS = st.builds(
     Kind,
     name=st.sampled_from(("one", "two")),
     pattern=st.sampled_from(("a", "b", ".*")),
-    mode=st.sampled_from(Mode),
+    mode=st.sampled_from(Mode.callers()),
     guard=st.sampled_from(Scrutiny),
     threshold=st.none() | st.floats(0.01, 1),
 )
