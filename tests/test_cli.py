@@ -15,7 +15,7 @@ from tests.flows.test_passthrough import question
 runner = CliRunner()
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["check"], ["stats"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["compare"], ["evaluate"]])
 def test_every_command_explains_itself(command: list[str]):
     said = runner.invoke(cli, [*command, "--help"])
 
