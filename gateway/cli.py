@@ -1,6 +1,8 @@
 """The `lookalike` command. Reads flags, speaks to people; what it starts lives elsewhere."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -152,4 +154,7 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):  # a file may be called what no encoding can say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli()

@@ -142,7 +142,9 @@ def _colour_heat(stored: Rgb, asked: Rgb) -> Heat:
 
 def _spot(heat: Heat, common: Common) -> Spot | None:
     """The warmest place, as a box of the asked picture."""
-    _, _, boxes, _ = cv2.connectedComponentsWithStats((heat > 0.8 * heat.max()).astype(np.uint8))
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(
+        (heat >= min(diff.LIMIT, 0.6 * float(heat.max()))).astype(np.uint8)
+    )
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     height, width = heat.shape
     for left, top, wide, high, _ in boxes[1:]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cache.entry import Record, pack_head, unpack_head
 from cache.keys import digest_bytes
+from embeddings.base import Embedder
 from gateway import pictures
 from gateway.app import load_embedder
 from gateway.config import Settings
@@ -67,12 +68,15 @@ class Task:
 
 
 class Bench:
-    def __init__(self, setup: Setup, stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, setup: Setup, embedder: Embedder | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Loads an embedder of its own where it is given none."""
         settings = Settings.model_construct(**setup.settings)
         self._setup = setup
         self._stopped = stopped
         self._opened = "", Image.new("RGB", (1, 1))  # tasks of one picture follow one another
-        self._ladder = Ladder(load_embedder(settings).embedder, setup.floor, settings.pixels_max)
+        self._ladder = Ladder(embedder or load_embedder(settings).embedder, setup.floor, settings.pixels_max)
 
     def look(self, name: str) -> Seen | Skipped:
         """Keep what the store would keep of one file."""

@@ -112,7 +112,7 @@ def run_evaluate(settings: Settings, wanted: Wanted, out: Console, err: Console)
             seed=wanted.seed,
         )
         with _progress(err) as bar:
-            measured = measure(setup, jobs, Plan(names, judged, wanted.edits), _Steps(bar))
+            measured = measure(setup, jobs, Plan(names, judged, wanted.edits), _Steps(bar), loaded.embedder)
         catalogue = Catalogue(measured.seen, judged)
         summary = summarise(measured.trials, catalogue, threshold)
         about = _about(wanted, measured, loaded, threshold)

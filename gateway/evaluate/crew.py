@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from typing import Self, TypeVar
 
+from embeddings.base import Embedder
 from gateway.evaluate.bench import Bench, Setup
 
 T = TypeVar("T")
@@ -23,13 +24,14 @@ _bench: Bench | None = None  # of a worker process
 
 
 class Crew:
-    def __init__(self, setup: Setup, jobs: int) -> None:
-        self._setup, self._jobs = setup, jobs
+    def __init__(self, setup: Setup, jobs: int, embedder: Embedder | None = None) -> None:
+        """`embedder` serves this process; others load their own."""
+        self._setup, self._jobs, self._embedder = setup, jobs, embedder
         self._alone: Bench | None = None
 
     def __enter__(self) -> Self:
         if self._jobs == 1:
-            self._alone = Bench(self._setup)
+            self._alone = Bench(self._setup, self._embedder)
             return self
         context = get_context("spawn")  # a fork of a process with threads may hang
         self._stop = context.Event()
@@ -60,7 +62,7 @@ class Crew:
 def _start(setup: Setup, stop: Event) -> None:
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _bench = Bench(setup, stop.is_set)
+    _bench = Bench(setup, stopped=stop.is_set)
 
 
 def _apply(work: Work[T, R], item: T) -> R:

@@ -41,7 +41,7 @@ class Exhibits:
     def __init__(self, root: Path, kept: Path, seed: int) -> None:
         self._root, self._kept, self._seed = root, kept, seed
 
-    def of(self, trial: Trial, stored_name: str) -> Exhibit:
+    def of(self, trial: Trial, name: Name) -> Exhibit:
         outcome = trial.outcome
         figures: tuple[Figure, ...] = ()
         # Where nothing was nominated, the picture that should have been.
@@ -49,7 +49,7 @@ class Exhibits:
         if (asked := pictures.view(self._asked(trial))) is not None:
             stored = guard.decode((self._kept / f"{entry}.evidence").read_bytes())
             figures = tuple(show(guard.explain(stored, asked), stored, asked, _edited_box(trial, asked)))
-        return Exhibit(f"{stored_name}: {in_words(trial)}", outcome_in_words(outcome), figures)
+        return Exhibit(in_words(trial, name), outcome_in_words(outcome), figures)
 
     def _asked(self, trial: Trial) -> Picture:
         source = self._file(trial.source)
@@ -95,17 +95,20 @@ def stored_name(trial: Trial, name: Name) -> str:
     return name(trial.outcome.entry) if trial.outcome.entry else trial.source
 
 
-def in_words(trial: Trial) -> str:
-    """What was asked."""
+def in_words(trial: Trial, name: Name) -> str:
+    """What was asked, and what was stored where the question does not say it."""
+    stored = stored_name(trial, name)
     match trial.case:
         case Copy(group, variant):
-            return f"{group}, {variant}"
+            asked = f"{trial.source} as {group}, {variant}"
+            return asked if stored == trial.source else f"{asked}; stored: {stored}"
         case Edit(_, way):
-            return f"{trial.edit}, sent {'as JPEG q75' if way == 'JPEG q75' else way}"
+            asked = f"{trial.source}, {trial.edit}, sent {'as ' if way.startswith('JPEG') else ''}{way}"
+            return asked if stored == trial.source else f"{asked}; stored: {stored}"
         case Itself():
-            return f"{trial.source} asked"
+            return f"{trial.source}; stored: {stored}"
         case Listed(asked, same):
-            return f"{asked} asked, listed as {'the same' if same else 'another'}"
+            return f"{asked}; stored: {trial.source}; listed as {'the same' if same else 'another'}"
         case _:
             assert_never(trial.case)
 

@@ -6,7 +6,6 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.text import Text
 
 from cache.guard import LIMIT
@@ -23,8 +22,8 @@ _JPEG_QUALITY = 82
 
 
 def hottest(heat: Heat) -> Box:
-    """The place around the largest difference."""
-    warm = (heat >= 0.6 * heat.max()).astype(np.uint8)
+    """The place around the largest difference: all that is over the limit there, or nearly as large."""
+    warm = (heat >= min(LIMIT, 0.6 * float(heat.max()))).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(warm)
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     left, top, width, height = (int(v) for v in stats[labels[row, column]][:4])
@@ -34,13 +33,17 @@ def hottest(heat: Heat) -> Box:
 def overlay(asked: Rgb, heat: Heat) -> Rgb:
     """The asked picture, grey and dimmed, with the heat over it: yellow to red at the limit. The hottest place is
     outlined where it is over the limit."""
+    shown = _glowing(asked, heat)
+    return outlined(shown, hottest(heat)) if float(heat.max()) > LIMIT else shown
+
+
+def _glowing(asked: Rgb, heat: Heat) -> Rgb:
     gray = cv2.cvtColor(asked, cv2.COLOR_RGB2GRAY).astype(np.float32)
     below = np.repeat((0.45 * gray + 0.25 * 255)[..., None], 3, axis=2)
     strength = np.clip((heat - _SHOWN_FROM) / (1 - _SHOWN_FROM), 0, 1)[..., None]
     colour = _WARM + strength * (_HOT - _WARM)
     share = np.where(strength > 0, 0.25 + 0.75 * strength, 0)
-    shown = np.asarray(np.rint(below + share * (colour - below)), np.uint8)
-    return outlined(shown, hottest(heat)) if float(heat.max()) > LIMIT else shown
+    return np.asarray(np.rint(below + share * (colour - below)), np.uint8)
 
 
 def outlined(rgb: Rgb, box: Box) -> Rgb:
@@ -83,11 +86,15 @@ def data_url(rgb: Rgb, side_max: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def blocks(rgb: Rgb, columns: int, rows: int) -> Text:
-    """A picture for a terminal of that many characters: two pixels each, one above the other."""
-    scale = min(columns / rgb.shape[1], 2 * rows / rgb.shape[0])
-    size = max(1, round(rgb.shape[1] * scale)), 2 * max(1, round(rgb.shape[0] * scale / 2))
-    small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+def blocks(asked: Rgb, heat: Heat, columns: int, rows: int) -> Text:
+    """The map for a terminal of that many characters: two pixels each, one above the other. A pixel is as hot as the
+    hottest that it stands for, so that a changed digit does not fade away."""
+    height, width = heat.shape
+    scale = min(columns / width, 2 * rows / height)
+    size = max(1, round(width * scale)), 2 * max(1, round(height * scale / 2))
+    reach = np.ones((max(1, height // size[1]), max(1, width // size[0])), np.uint8)
+    hot = cv2.resize(cv2.dilate(heat, reach), size, interpolation=cv2.INTER_NEAREST)
+    small = _glowing(np.asarray(cv2.resize(asked, size, interpolation=cv2.INTER_AREA)), np.asarray(hot, np.float32))
     text = Text()
     for upper, lower in zip(small[::2], small[1::2], strict=True):
         for above, below in zip(upper, lower, strict=True):

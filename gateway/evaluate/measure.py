@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from embeddings.base import Embedder
 from gateway.evaluate.bench import Bench, Seen, Setup, Skipped, Task
 from gateway.evaluate.cases import WAYS, Copy, Edit, Itself, Listed, Trial, copies
 from gateway.evaluate.crew import Crew
@@ -36,10 +37,11 @@ class Measured:
     stopped: str | None = None  # why it ended early
 
 
-def measure(setup: Setup, jobs: int, plan: Plan, progress: Progress) -> Measured:
+def measure(setup: Setup, jobs: int, plan: Plan, progress: Progress, embedder: Embedder | None = None) -> Measured:
+    """`embedder` is the one that `setup` names, where this process has loaded it."""
     found = Measured()
     try:
-        with Crew(setup, jobs) as crew:
+        with Crew(setup, jobs, embedder) as crew:
             _look(crew, plan, found, progress)
             tasks = list(_tasks(plan, found.seen))
             total, done = sum(len(task.cases) for task in tasks), 0

@@ -31,7 +31,7 @@ def probe(file: Path) -> None:
 def write(file: Path, data: str | bytes) -> None:
     """Raises BadInput where the file cannot be written."""
     try:
-        file.write_bytes(data.encode() if isinstance(data, str) else data)
+        file.write_bytes(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
     except OSError as error:
         raise _cannot_write(file, error) from error
 

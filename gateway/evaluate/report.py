@@ -34,7 +34,7 @@ def html(
     for trials in parts:
         shown: list[Exhibit] = []
         for trial in trials:
-            shown.append(exhibits.of(trial, stored_name(trial, name)))
+            shown.append(exhibits.of(trial, name))
             advance(done := done + 1, total)
         made.append(shown)
     wrong, unjudged, near, missed = made
@@ -90,7 +90,7 @@ def _trials(trials: Sequence[Trial], name: Name) -> list[dict[str, Any]]:
         {
             "stored": stored_name(trial, name),
             "source": trial.source,
-            "asked": in_words(trial),
+            "asked": in_words(trial, name),
             "outcome": outcome_in_words(trial.outcome),
             "hit": isinstance(trial.outcome, Hit),
             "similarity": trial.outcome.similarity,

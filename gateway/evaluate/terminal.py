@@ -10,7 +10,7 @@ from cache.guard import LIMIT
 from gateway.evaluate import heat
 from gateway.evaluate.cases import Trial
 from gateway.evaluate.compare import Comparison
-from gateway.evaluate.exhibit import Name, in_words, outcome_in_words, stored_name
+from gateway.evaluate.exhibit import Name, in_words, outcome_in_words
 from gateway.evaluate.measure import Measured
 from gateway.evaluate.summary import Recall, Summary, points_shown
 
@@ -28,7 +28,7 @@ def show_comparison(made: Comparison, out: Console) -> None:
     out.print(table)
     if _shows_pictures(out) and made.told and made.told.heat is not None and made.told.asked is not None:
         columns = min(_HEAT_COLUMNS, out.width - 1)
-        out.print(heat.blocks(heat.overlay(made.told.asked, made.told.heat), columns, _HEAT_ROWS))
+        out.print(heat.blocks(made.told.asked, made.told.heat, columns, _HEAT_ROWS))
     out.print(f"[bold {'green' if made.hit else 'yellow'}]{escape(made.outcome)}[/]", highlight=False)
     for line in _figures(made):
         out.print(line, highlight=False)
@@ -41,7 +41,7 @@ def _figures(made: Comparison) -> list[str]:
         lines.append(f"guard's score {made.score:.2f}, {side} the limit of {LIMIT}")
     if made.spot:
         left, top, right, bottom = made.spot
-        lines.append(f"where: {left:.0%} to {right:.0%} from the left, {top:.0%} to {bottom:.0%} from the top")
+        lines.append(f"where: {left:.1%} to {right:.1%} from the left, {top:.1%} to {bottom:.1%} from the top")
     return lines
 
 
@@ -99,7 +99,7 @@ def _show_trials(out: Console, title: str, trials: Sequence[Trial], name: Name, 
         out.print(f"[{tone}]{title}: {len(trials)}[/]")
         _list(
             out,
-            [f"{stored_name(trial, name)}: {in_words(trial)}: {outcome_in_words(trial.outcome)}" for trial in trials],
+            [f"{in_words(trial, name)}: {outcome_in_words(trial.outcome)}" for trial in trials],
         )
 
 
