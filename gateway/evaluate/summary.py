@@ -229,14 +229,18 @@ def _near_misses(marked: Sequence[Marked]) -> list[Trial]:
 
 
 def _missed_examples(marked: Sequence[Marked]) -> Iterable[Trial]:
-    """Of the core classes: for each reason those that came nearest to being found."""
-    by_reason: dict[str, list[tuple[float, int, Trial]]] = defaultdict(list)
+    """Of the core classes: for each reason the pictures that came nearest to being found, one copy of each."""
+    by_reason: dict[str, dict[str, tuple[float, int, Trial]]] = defaultdict(dict)
+    counts: Counter[str] = Counter()
     for number, (trial, outcome, how) in enumerate(marked):
         core = isinstance(trial.case, Copy) and trial.case.group in CORE
         if how is Mark.MISSED and isinstance(outcome, Refused) and (core or isinstance(trial.case, Listed)):
-            by_reason[outcome.reason].append((math.inf if outcome.score is None else outcome.score, number, trial))
-    for _, found in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        yield from (trial for *_, trial in sorted(found)[:_EXAMPLES_PER_REASON])
+            score = math.inf if outcome.score is None else outcome.score
+            found = by_reason[outcome.reason]
+            found[trial.source] = min(found.get(trial.source, (math.inf, number, trial)), (score, number, trial))
+            counts[outcome.reason] += 1
+    for reason, _ in counts.most_common():
+        yield from (trial for *_, trial in sorted(by_reason[reason].values())[:_EXAMPLES_PER_REASON])
 
 
 def _curve(trials: Sequence[Trial], catalogue: Catalogue) -> Iterable[Point]:

@@ -125,8 +125,9 @@ def verdict(summary: Summary) -> list[str]:
             f"(edits and pairs listed as different): with 95 % confidence at most {summary.bound:.2%} of such."
         )
     if summary.crosses:
+        taken = f"{len(summary.unjudged)} {'pair' if len(summary.unjudged) == 1 else 'pairs'} taken for one"
         lines.append(
-            f"{summary.crosses} pictures asked against all others: {len(summary.unjudged)} pairs taken for one"
+            f"{summary.crosses} pictures asked against all others: {taken}"
             + ("; list them in --pairs to have them counted." if summary.unjudged else ".")
         )
     return lines

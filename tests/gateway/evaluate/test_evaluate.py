@@ -12,6 +12,7 @@ from gateway.cli import cli
 from gateway.config import load_settings
 from gateway.evaluate.bench import Bench, Seen, Setup, Task
 from gateway.evaluate.cases import Copy, Edit, Itself
+from gateway.evaluate.exhibit import Exhibits
 from gateway.evaluate.files import Judged
 from gateway.evaluate.ladder import Hit
 from gateway.evaluate.measure import ASKING, Measured, Plan, measure
@@ -91,6 +92,18 @@ def test_a_picture_is_asked_against_the_others_but_not_against_its_own_copies(fo
     assert len(crosses) == 2  # two files of the same bytes are one entry
     assert all(not isinstance(trial.outcome, Hit) for trial in crosses)
     assert {trial.outcome.entry for trial in crosses} == {seen.digest for seen in found.seen}
+
+
+def test_an_edit_is_made_again_to_be_shown(folder: Path, tmp_path: Path):
+    found = measured(folder, tmp_path, ["page.png"], copies=(), edits=1)
+    catalogue = Catalogue(found.seen, ())
+    for trial in found.trials:
+        if isinstance(trial.case, Edit):
+            shown = Exhibits(folder, tmp_path, 1).of(trial, catalogue.name)
+            assert trial.edit is not None
+            assert trial.edit in shown.title
+            assert [figure.caption for figure in shown.figures][:3] == ["stored", "asked", "difference"]
+            assert shown.figures[3].caption.startswith("the edit")
 
 
 def test_what_cannot_be_read_is_listed_and_skipped(folder: Path, tmp_path: Path):
