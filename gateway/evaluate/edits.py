@@ -112,7 +112,7 @@ def _object_recoloured(places: Places, chance: Random) -> Rgb | None:
     patch = blob.box.of(rgb).astype(np.float32)
     hue = np.array(chance.choice(_HUES), np.float32)
     shade = patch.mean(axis=2, keepdims=True) / max(1.0, float(hue.mean()))
-    shade = np.clip(shade, 0.45, 1.5)  # black and white objects take colour too
+    shade = np.clip(shade, 0.75, 1.5)  # black and white objects take a colour that nobody overlooks
     blob.box.of(rgb)[:] = _mixed(patch, np.clip(shade * hue, 0, 255), blob.inside)
     return rgb
 
