@@ -3,8 +3,9 @@
 Values only. A `Doubt` is the same word in the header, the log line, the statistics and the tests.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Doubt(StrEnum):
@@ -43,12 +44,23 @@ class Same:
     score: float
 
 
+class Spot(NamedTuple):
+    """Where in the asked picture, in shares (0..1) of its sides."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 @dataclass(frozen=True, slots=True)
 class Different:
-    """Not proved to be one picture. `score` is None where a rule refused before anything was measured."""
+    """Not proved to be one picture. `score` is None where a rule refused before anything was measured, `spot` where
+    no one place is the reason."""
 
     doubt: Doubt
     score: float | None = None
+    spot: Spot | None = field(default=None, compare=False)  # shown to people; nothing is decided by it
 
 
 Verdict = Same | Different

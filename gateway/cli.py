@@ -1,6 +1,8 @@
 """The `lookalike` command. Reads flags, speaks to people; what it starts lives elsewhere."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,6 +131,55 @@ def calibrate(
         show(report, out)
 
 
+@cli.command()
+def compare(
+    stored: Annotated[Path, typer.Argument(metavar="A", help="The picture that is stored", show_default=False)],
+    asked: Annotated[Path, typer.Argument(metavar="B", help="The picture that is asked about", show_default=False)],
+    embedder: Annotated[str | None, _flag("auto, clip or dct (default: auto)")] = None,
+    threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    heat: Annotated[Path | None, _flag("Write the difference as a picture (.png) or a page (.html)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON")] = False,
+    config: Config = None,
+) -> None:
+    """If A is stored, is B answered from the cache? Exit status: 0 hit, 1 miss, 2 error."""
+    from gateway.evaluate.commands import run_compare
+
+    settings = _offline(config, embedder=embedder, threshold=threshold)
+    raise typer.Exit(run_compare(settings, stored, asked, heat, as_json, out, err))
+
+
+@cli.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Pictures of your own; folders below are searched too")],
+    pairs: Annotated[Path | None, _flag("CSV of judged pairs: file_a, file_b, same (yes or no)")] = None,
+    embedder: Annotated[str | None, _flag("auto, clip or dct (default: auto)")] = None,
+    threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    edits: Annotated[int, typer.Option(min=0, max=100, help="Small edits made of each picture")] = 3,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Pictures to take, drawn at random", show_default=False)
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes (default: one per core; one with clip)", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same edits")] = 1,
+    report: Annotated[Path | None, _flag("Write everything, with pictures, as one HTML file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
+    config: Config = None,
+) -> None:
+    """Measure the cache on your own pictures: what it recognises, and whether it is ever wrong. No model is asked.
+    Exit status: 0 no wrong hit, 1 wrong hits, 2 bad input."""
+    from gateway.evaluate.commands import Wanted, run_evaluate
+
+    settings = _offline(config, embedder=embedder, threshold=threshold)
+    wanted = Wanted(folder, pairs, edits, limit, jobs, seed, report, as_json)
+    raise typer.Exit(run_evaluate(settings, wanted, out, err))
+
+
+def _offline(config: Path | None, **flags: Any) -> Settings:
+    """The settings in force, for what asks no upstream."""
+    return _settings(config, upstream="http://localhost", **flags)
+
+
 def _settings(config: Path | None, **flags: Any) -> Settings:
     try:
         return load_settings(config, **flags)
@@ -138,4 +189,7 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):  # a file may be called what no encoding can say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli()

@@ -99,6 +99,11 @@ def view(picture: Picture, upright: Image.Image | None = None) -> guard.View | N
         return guard.view_of(_rgb(upright), full)
 
 
+def rgb(upright: Image.Image) -> NDArray[np.uint8] | None:
+    """All the pixels of a decoded picture as the guard would see them, alpha on white; None as for `view`."""
+    return _rgb(upright) if upright.mode in _PLAIN_MODES else None
+
+
 def _base64(text: memoryview, white_space: bytes) -> bytes:
     try:
         return pybase64.b64decode(text, validate=True)

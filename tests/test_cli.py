@@ -18,7 +18,9 @@ from tests.flows.test_passthrough import question
 runner = CliRunner()
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"], ["compare"], ["evaluate"]]
+)
 def test_every_command_explains_itself(command: list[str]):
     said = runner.invoke(cli, [*command, "--help"])
 
