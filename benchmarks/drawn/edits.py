@@ -215,7 +215,7 @@ def _other_colour(old: Rgb, options: tuple[Rgb, ...], chance: random.Random) -> 
 
 
 def _removed(canvas: Canvas, chance: random.Random) -> Change | None:
-    if not (found := _pick(canvas, chance, Shape, ("object", "thing", "dashable", "bubble"))):
+    if not (found := _pick(canvas, chance, Shape, ("object", "thing", "mark", "dashable", "bubble"))):
         return None
     i, gone = found
     kept = tuple(

@@ -115,7 +115,7 @@ def _tabs(sheet: Sheet, size: int, step: float) -> None:
         Disc(
             box=(x - radius, top + 4, x + radius, top + 4 + 2 * radius),
             fill=(200, 30, 40),
-            role="object",
+            role="mark",
             name="unread mark",
             group=group,
         )
