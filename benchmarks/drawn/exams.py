@@ -7,45 +7,53 @@ from benchmarks.drawn.sheet import Sheet
 
 
 def exam(sheet: Sheet) -> None:
-    style, words, chance = sheet.style, sheet.words, sheet.chance
-    pad, step = sheet.width * 0.07, style.size * 1.8
-    y = pad + style.size
-    number = chance.randint(1, 40)
-    figure = min(sheet.height * 0.42, sheet.width * 0.6)
-    for _ in range(1 + (sheet.height > 1200)):
-        a, b, c = (chance.randint(3, 95) for _ in range(3))
-        question = f"{number}. " + chance.choice(words.questions).format(a=a, b=b, c=c)
+    style, chance = sheet.style, sheet.chance
+    y, number = sheet.width * 0.07 + style.size, chance.randint(1, 40)
+    block = _figure_height(sheet) + style.size * 1.8 * 5
+    while True:
+        y = _question(sheet, number, y)
         number += 1
-        for line in _wrapped(sheet, question, sheet.width - 2 * pad):
-            sheet.text(pad, y, line, name="question")
-            y += step
-    _figure(sheet, (pad * 2, y, pad * 2 + figure, y + figure * 0.75))
-    y += figure * 0.75 + step * 1.6
-    for letter in "ABCD":
+        if y + block > sheet.height:
+            return
+
+
+def _figure_height(sheet: Sheet) -> float:
+    return min(sheet.height * 0.32, sheet.width * 0.45)
+
+
+def _question(sheet: Sheet, number: int, y: float) -> float:
+    """From `y` on; returns where it ends."""
+    style, chance = sheet.style, sheet.chance
+    pad, step = sheet.width * 0.07, style.size * 1.8
+    a, b, c = (chance.randint(3, 95) for _ in range(3))
+    question = f"{number}. " + chance.choice(sheet.words.questions).format(a=a, b=b, c=c)
+    for line in _wrapped(sheet, question, sheet.width - 2 * pad):
+        sheet.text(pad, y, line, name="question")
+        y += step
+    height = _figure_height(sheet)
+    _figure(sheet, (pad * 2, y, pad * 2 + height / 0.75, y + height))
+    y += height + step * 1.6
+    ticked = chance.randrange(8)  # more often than not none
+    for place, letter in enumerate("ABCD"):
         if y + style.size > sheet.height:
             break
-        side = style.size
-        sheet.add(
-            Tick(
-                box=(pad, y - side, pad + side, y),
-                style="radio",
-                on=chance.random() < 0.3,
-                ink=style.ink,
-                fill=style.ink,
-                role="tick",
-                name=f"answer {letter}",
-            )
-        )
-        value = chance.choice(
-            (
-                str(chance.randint(2, 400)),
-                f"{chance.randint(1, 9)}/{chance.randint(2, 17)}",
-                f"-{chance.randint(2, 60)}",
-                f"{chance.uniform(1, 50):.1f}",
-            )
-        )
-        sheet.text(pad + side * 1.6, y, f"{letter}. {value}", name=f"answer {letter}", role="cell")
+        _answer(sheet, pad, y, letter, place == ticked)
         y += step
+    return y + step
+
+
+def _answer(sheet: Sheet, x: float, y: float, letter: str, ticked: bool) -> None:
+    style, chance, name = sheet.style, sheet.chance, f"answer {letter}"
+    side = style.size
+    box = (x, y - side, x + side, y)
+    sheet.add(Tick(box=box, style="radio", on=ticked, ink=style.ink, fill=style.ink, role="tick", name=name))
+    values = (
+        str(chance.randint(2, 400)),
+        f"{chance.randint(1, 9)}/{chance.randint(2, 17)}",
+        f"-{chance.randint(2, 60)}",
+        f"{chance.uniform(1, 50):.1f}",
+    )
+    sheet.text(x + side * 1.6, y, f"{letter}. {chance.choice(values)}", name=name, role="cell")
 
 
 def _wrapped(sheet: Sheet, text: str, room: float) -> list[str]:
