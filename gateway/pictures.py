@@ -7,7 +7,7 @@ still read it, so the request is forwarded. Blocking and CPU-bound; callers use 
 import re
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import pybase64
@@ -38,6 +38,10 @@ class Picture:
     data: bytes
     digest: str
 
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        return cls(data, digest_bytes(data))
+
 
 def load(ref: PictureRef) -> Picture:
     """The bytes of a data URL, whatever its spelling: media type, line breaks and padding do not matter."""
@@ -51,7 +55,7 @@ def load(ref: PictureRef) -> Picture:
     data = _base64(url[head.end() :], white_space)
     if not data:
         raise NotCacheable(Bypass.PICTURE_UNREADABLE)
-    return Picture(data, digest_bytes(data))
+    return Picture.of(data)
 
 
 def size(picture: Picture, pixels_max: int) -> tuple[int, int]:

@@ -14,12 +14,11 @@ import anyio
 from PIL import Image
 
 from cache.entry import Record, pack_head, unpack_head
-from cache.keys import digest_bytes
 from embeddings.base import Embedder
 from gateway import pictures
 from gateway.app import load_embedder
 from gateway.config import Settings
-from gateway.evaluate.cases import WAYS, Case, Copy, Edit, Itself, Listed, Trial, as_file, copied, edit_seed
+from gateway.evaluate.cases import Case, Copy, Edit, Itself, Listed, Trial, copied, edit_seed, sent
 from gateway.evaluate.edits import Editor
 from gateway.evaluate.ladder import Ladder, Shelf
 from gateway.evaluate.places import Box
@@ -114,13 +113,13 @@ class Bench:
         for case in task.cases:
             match case:
                 case Copy():
-                    yield case, as_file(copied(self._original(source.name), case)), None, None
+                    yield case, copied(self._original(source.name), case), None, None
                 case Edit(number, way):
                     editor = editor or Editor(self._original(source.name))
                     if made is None or made[0] != number:
                         made = number, editor.edit(edit_seed(self._setup.seed, source.digest, number))
                     if found := made[1]:
-                        yield case, as_file(WAYS[way](found.picture)), found.kind, found.box
+                        yield case, sent(found.picture, way), found.kind, found.box
                 case Itself():
                     yield case, self._file(source.name), None, None
                 case Listed(asked, _):
@@ -133,8 +132,7 @@ class Bench:
         return open_shelf(self._setup.kept)
 
     def _file(self, name: str) -> Picture:
-        data = (self._setup.root / name).read_bytes()
-        return Picture(data, digest_bytes(data))
+        return Picture.of((self._setup.root / name).read_bytes())
 
     def _original(self, name: str) -> Image.Image:
         if self._opened[0] != name:

@@ -5,13 +5,11 @@ A case names everything that its picture is made of, so that the picture can be 
 
 import hashlib
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Final
 
 from PIL import Image
 
-from cache.keys import digest_bytes
-from gateway.evaluate.copies import COPIES, Transform, jpeg, resize
+from gateway.evaluate.copies import COPIES, Transform, in_turn, jpeg, png, resize
 from gateway.evaluate.edits import Editor
 from gateway.evaluate.ladder import Outcome
 from gateway.evaluate.places import Box
@@ -62,9 +60,9 @@ class Trial:
 
 
 WAYS: Final[dict[str, Transform]] = {
-    "as it is": lambda picture: picture,
+    "as it is": png,
     "JPEG q75": jpeg(75),
-    "x0.75": resize(0.75),
+    "x0.75": in_turn(resize(0.75)),
 }
 
 
@@ -72,8 +70,8 @@ def copies() -> list[Copy]:
     return [Copy(group, variant) for group, variants in COPIES.items() for variant in variants]
 
 
-def copied(original: Image.Image, copy: Copy) -> Image.Image:
-    return COPIES[copy.group][copy.variant](original)
+def copied(original: Image.Image, copy: Copy) -> Picture:
+    return Picture.of(COPIES[copy.group][copy.variant](original))
 
 
 def edit_seed(seed: int, digest: str, number: int) -> int:
@@ -82,14 +80,11 @@ def edit_seed(seed: int, digest: str, number: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def edited(original: Image.Image, seed: int, digest: str, edit: Edit) -> Image.Image | None:
+def edited(original: Image.Image, seed: int, digest: str, edit: Edit) -> Picture | None:
     found = Editor(original).edit(edit_seed(seed, digest, edit.number))
-    return WAYS[edit.way](found.picture) if found else None
+    return sent(found.picture, edit.way) if found else None
 
 
-def as_file(picture: Image.Image) -> Picture:
-    """A picture as a client would send it: a PNG, so that nothing more happens to its pixels."""
-    file = BytesIO()
-    picture.save(file, "PNG", compress_level=1)
-    data = file.getvalue()
-    return Picture(data, digest_bytes(data))
+def sent(picture: Image.Image, way: str) -> Picture:
+    """The file in which a client would send it."""
+    return Picture.of(WAYS[way](picture))

@@ -10,7 +10,6 @@ import numpy as np
 from cache import guard
 from cache.entry import Record
 from cache.guard import Explanation
-from cache.keys import digest_bytes
 from cache.verdict import Different, Doubt, Same, Spot
 from embeddings.base import Embedder
 from gateway import pictures
@@ -139,7 +138,7 @@ def load(file: Path) -> Named:
         raise BadInput(f"{file} is a folder: give a picture file, or use `lookalike evaluate` for a folder") from error
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror or error}") from error
-    return Named(str(file), Picture(data, digest_bytes(data)))
+    return Named(str(file), Picture.of(data))
 
 
 async def _looked(ladder: Ladder, file: Named) -> tuple[Record, bytes]:

@@ -7,11 +7,10 @@ from typing import assert_never
 
 from cache import guard
 from cache.guard import Explanation
-from cache.keys import digest_bytes
 from gateway import pictures
 from gateway.evaluate import heat
 from gateway.evaluate.bench import open_rgb
-from gateway.evaluate.cases import Copy, Edit, Itself, Listed, Trial, as_file, copied, edited
+from gateway.evaluate.cases import Copy, Edit, Itself, Listed, Trial, copied, edited
 from gateway.evaluate.ladder import Hit, Outcome
 from gateway.evaluate.places import Box, Rgb
 from gateway.evaluate.words import sentence
@@ -55,11 +54,11 @@ class Exhibits:
         source = self._file(trial.source)
         match trial.case:
             case Copy():
-                return as_file(copied(open_rgb(source), trial.case))
+                return copied(open_rgb(source), trial.case)
             case Edit():
                 picture = edited(open_rgb(source), self._seed, source.digest, trial.case)
                 assert picture is not None, "a trial of an edit that cannot be made"
-                return as_file(picture)
+                return picture
             case Itself():
                 return source
             case Listed(asked, _):
@@ -68,8 +67,7 @@ class Exhibits:
                 assert_never(trial.case)
 
     def _file(self, name: str) -> Picture:
-        data = (self._root / name).read_bytes()
-        return Picture(data, digest_bytes(data))
+        return Picture.of((self._root / name).read_bytes())
 
 
 def show(told: Explanation, stored: guard.View, asked: guard.View, edit: Box | None = None) -> list[Figure]:
