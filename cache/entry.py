@@ -6,7 +6,7 @@ belongs to it. The codec carries a checksum: bytes that are not exactly what was
 """
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -58,6 +58,10 @@ class Record:
     reply: bytes
     vectors: Vectors | None  # None exactly if entry.space is None
     evidence: tuple[bytes, ...]  # one per picture, or empty
+
+    def without_looks(self) -> Self:
+        """Without anything that can show a picture: vectors of low frequencies are a thumbnail."""
+        return type(self)(replace(self.entry, space=None), self.reply, None, ())
 
     def with_entry(self, entry: Entry) -> Self:
         return type(self)(entry, self.reply, self.vectors, self.evidence)

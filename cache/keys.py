@@ -8,7 +8,7 @@ how a number is written have one key; any other difference is another key.
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import orjson
 
@@ -32,22 +32,27 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The keys under which one request is looked up and stored (hex SHA-256)."""
+    """The keys under which one request is looked up and stored (hex SHA-256).
+
+    `root` is never stored. It rests on the tenant's digest, which is keyed with the store's secret, and the keys
+    below rest on it: whoever has the rows but not the secret cannot test whether a picture or a prompt was asked.
+    """
 
     partition: str  # scope and question: everything but the pictures
     exact: str  # ... and the digests of the picture files, in order
+    root: str = field(repr=False)
 
     def pixel(self, pixels: Sequence[str]) -> str:
         """The key over the decoded pixels' digests, in order."""
-        return _digest("pixel", self.partition, *pixels)
+        return _digest("pixel", self.root, *pixels)
 
 
 def ask(scope: Scope, question: JSON, files: Sequence[str]) -> Asked:
     """Keys of `question` (the request without its pictures) about the picture files with these digests."""
     # Walking the dataclass means that a field added to Scope cannot be forgotten here.
-    scope_json: JSON = {field.name: _listed(getattr(scope, field.name)) for field in fields(scope)}
-    partition = _digest("partition", canonical(scope_json), canonical(question))
-    return Asked(partition, _digest("exact", partition, *files))
+    scope_json: JSON = {each.name: _listed(getattr(scope, each.name)) for each in fields(scope)}
+    root = _digest("root", canonical(scope_json), canonical(question))
+    return Asked(_digest("partition", root), _digest("exact", root, *files), root)
 
 
 def canonical(value: JSON) -> bytes:

@@ -16,7 +16,7 @@ import anyio
 from cache import guard
 from cache.entry import Entry, Vectors
 from cache.keys import Asked
-from cache.stores.base import Store
+from cache.stores.base import Candidate, Store
 from cache.verdict import Different, Doubt, Same, Verdict
 
 Sizes = tuple[tuple[int, int], ...]
@@ -36,9 +36,10 @@ class Terms:
     """Under which terms an answer may be served. `fit` says what is against an entry, or None."""
 
     highest: Rung
-    floor: float | None  # lowest cosine that nominates; None: the embedder's own
+    floor: float  # cosine that the embedder's threshold is raised to; 0 leaves it
     fit: Callable[[Entry], Doubt | None]
     embed_timeout_s: float = math.inf
+    guard_limit: float = math.inf  # the guard's score up to which two pictures count as one; inf: the guard's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +127,38 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
         embedded = await looks.embedded()
     if embedded is None:
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
-    floor = embedded.threshold if terms.floor is None else terms.floor
-    nominated = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
     refusals: list[Miss] = []
-    for candidate in nominated[:_VERIFIED_MOST]:
-        if doubt := terms.fit(candidate.entry):
-            refusals.append(Miss(doubt, candidate.similarity))
-            continue
-        evidence = await store.evidence(candidate.entry.id)
-        match _overall(await work(partial(compare, evidence, views))):
+    for candidate in await nominate(store, asked, embedded, threshold(embedded, terms)):
+        match await weigh(store, candidate.entry, views, terms, work):
             case Different(doubt):
                 refusals.append(Miss(doubt, candidate.similarity))
             case Same(score):
                 if reply := await store.reply(candidate.entry.id):
                     return Near(candidate.entry, reply, candidate.similarity, score)
     return refusals[0] if refusals else Miss(Doubt.NEW_PICTURE)
+
+
+def threshold(embedded: Embedded, terms: Terms) -> float:
+    """The cosine in force."""
+    return max(embedded.threshold, terms.floor)
+
+
+async def nominate(store: Store, asked: Asked, embedded: Embedded, floor: float) -> list[Candidate]:
+    """Those that are worth the guard's time, the nearest first."""
+    found = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
+    return found[:_VERIFIED_MOST]
+
+
+async def weigh(store: Store, entry: Entry, views: tuple[guard.View, ...], terms: Terms, work: Work) -> Verdict:
+    """Whether these are the entry's pictures, and nothing is against giving this caller its answer."""
+    if doubt := terms.fit(entry):
+        return Different(doubt)
+    evidence = await store.evidence(entry.id)
+    match _overall(await work(partial(compare, evidence, views))):
+        case Same(score) if score > terms.guard_limit:
+            return Different(Doubt.GUARD_LIMIT, score)
+        case verdict:
+            return verdict
 
 
 def compare(evidence: tuple[bytes, ...], views: tuple[guard.View, ...]) -> list[Verdict]:

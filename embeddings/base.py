@@ -55,7 +55,9 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An embedder ready for work. `note` says why it is a fallback; None when it is what was asked for."""
+    """An embedder ready for work. `note` says why it is a fallback; None when it is what was asked for.
+    `caution` says what is doubtful about how it is set."""
 
     embedder: Embedder
     note: str | None = None
+    caution: str | None = None

@@ -38,6 +38,7 @@ class Loading:
 class Ready:
     embedder: Embedder
     note: str | None  # why it is a fallback
+    caution: str | None = None  # what is doubtful about how it is set
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class EmbeddingService:
         state: State
         try:
             loaded = self._load()
-            state = Ready(loaded.embedder, loaded.note)
+            state = Ready(loaded.embedder, loaded.note, loaded.caution)
         except EmbedderUnavailable as error:
             state = Failed(str(error))
         except Exception as error:  # a bug in a loader leaves a gateway without near hits, not a dead one
@@ -150,9 +151,9 @@ class EmbeddingService:
             if self._closed:
                 return None
         match state:
-            case Ready(embedder, note):
-                if note is not None:
-                    log.warning("embedder: %s", note)
+            case Ready(embedder, note, caution):
+                for words in filter(None, (note, caution)):
+                    log.warning("embedder: %s", words)
                 log.info("embedder ready: %s", embedder.space.key)
                 return embedder
             case Failed(why):

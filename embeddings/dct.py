@@ -8,7 +8,7 @@ shares and soft norms. Whoever changes a number below raises `VERSION` and measu
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,8 @@ DIM: Final = (LUMA * LUMA - 1) + 1 + 2 * CHROMA * CHROMA + 1
 
 class DctEmbedder:
     """Pillow and numpy only. Insensitive to size, recompression, tone, borders and small crops."""
+
+    calibrated: ClassVar[float] = THRESHOLD
 
     def __init__(self, threshold: float = THRESHOLD) -> None:
         self._space = Space(name="dct", weights=f"v{VERSION}", dim=DIM)

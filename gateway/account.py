@@ -1,11 +1,11 @@
 """What happened to each request, told once: one `Trail` gives the header, the log line and the counters.
 
 Nothing here holds a prompt, a picture or a credential. Rates have honest denominators: the hit rate is
-hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason.
+hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason, and so are
+the requests of shadow mode, which are no hits and no misses.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,8 @@ from cache.lookup import Exact, Hit, Near, Pixel
 from cache.verdict import Doubt
 from gateway.config import Price
 from gateway.question import Bypass, Unstored
+from gateway.shadow import Kind, Observation, WouldServe
+from gateway.totals import EvidenceBytes, Totals, by_kind
 
 log = logging.getLogger("lookalike.access")
 
@@ -39,6 +41,7 @@ class Trail:
     dialect: str | None = None
     model: str | None = None
     pictures: int = 0
+    kinds: tuple[str, ...] = ()  # of question, as the settings name them
     hit: str | None = None  # exact, pixel or near
     entry: Entry | None = None
     similarity: float | None = None
@@ -49,6 +52,9 @@ class Trail:
     error: str | None = None
     stored: str | None = None  # id of the entry that this request's reply became
     unstored: Unstored | None = None
+    evidence_bytes: tuple[int, ...] = ()  # kept of each picture
+    shadow: WouldServe | None = None  # in shadow mode
+    observed: Observation | None = None  # ... once the answer was compared
     stages_s: dict[str, float] = field(default_factory=dict)
     ended_s: float | None = None  # when the client had its reply, on the monotonic clock
 
@@ -95,9 +101,11 @@ class Trail:
             "status": self.status,
             "cache": self.hit or ("error" if self.error else "bypass" if self.bypass else "miss"),
             "reason": self.reason,
+            "shadow": self.shadow.header() if self.shadow else None,
             "ms": round(seconds * 1000, 1),
             "model": None if self.model is None else _printable(self.model),
             "pictures": self.pictures or None,
+            "kinds": ",".join(self.kinds) or None,
             "entry": self.entry.id if self.entry else None,
             "similarity": None if self.similarity is None else round(self.similarity, 4),
             "stored": self.stored,
@@ -113,26 +121,6 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() and c != " " else "?" for c in text[:_WORD_MOST])
 
 
-@dataclass(slots=True)
-class Totals:
-    """Counters since the store was made. They survive a restart; a kill loses at most the last seconds."""
-
-    requests: int = 0
-    hits: Counter[str] = field(default_factory=Counter)  # by class
-    misses: Counter[str] = field(default_factory=Counter)  # by doubt
-    asked_afresh: int = 0  # no-cache: the caller did not ask the cache
-    bypasses: Counter[str] = field(default_factory=Counter)  # by reason
-    errors: Counter[str] = field(default_factory=Counter)  # by code
-    stored: int = 0
-    unstored: Counter[str] = field(default_factory=Counter)  # by reason
-    tokens_in_saved: int = 0
-    tokens_out_saved: int = 0
-    hits_without_tokens: int = 0  # the upstream never said how many
-    upstream_s_saved: float = 0.0
-    money_saved: dict[str, float] = field(default_factory=dict)  # by currency
-    hits_without_price: int = 0
-
-
 _TOTALS = TypeAdapter(Totals)
 
 
@@ -144,6 +132,7 @@ class Account:
         self._monotonic = monotonic
         self._file = file
         self._written: bytes | None = None
+        self._evidence = EvidenceBytes()
         self._ending: set[int] = set()
         self._closed = anyio.Event()
         self.totals = _read(file) if file else Totals()
@@ -170,61 +159,63 @@ class Account:
             totals.errors[trail.error] += 1
         if trail.entry is not None and trail.hit is not None:
             totals.hits[trail.hit] += 1
-            self._save(trail.entry)
+            totals.kinds.update(trail.kinds)
+            totals.kinds_hit.update(trail.kinds)
+            entry = trail.entry
+            totals.add(entry.tokens_in, entry.tokens_out, entry.upstream_s, self._price_of(entry.model))
+        elif trail.shadow:
+            totals.shadow.count(trail.shadow, trail.observed, self._price_of(trail.model or ""), trail.kinds)
         elif trail.bypass:
             totals.bypasses[trail.bypass] += 1
         elif trail.requested:
             totals.asked_afresh += 1
         elif trail.reason:
             totals.misses[trail.reason] += 1
+            totals.kinds.update(trail.kinds)
         if trail.stored:
             totals.stored += 1
+            self._evidence.add(trail.evidence_bytes)
         if trail.unstored:
             totals.unstored[trail.unstored] += 1
         if log.isEnabledFor(logging.INFO):
             ended_s = trail.ended_s or self._monotonic()
             log.info("request", extra={"facts": trail.line(ended_s - trail.started_s)})
 
-    def _save(self, entry: Entry) -> None:
-        totals = self.totals
-        totals.upstream_s_saved += entry.upstream_s
-        if entry.tokens_in is None and entry.tokens_out is None:
-            totals.hits_without_tokens += 1
-        totals.tokens_in_saved += entry.tokens_in or 0
-        totals.tokens_out_saved += entry.tokens_out or 0
-        price = self._price_of(entry.model)
-        money = price.of(entry.tokens_in, entry.tokens_out, entry.upstream_s) if price else None
-        if price is None or money is None:
-            totals.hits_without_price += 1
-        else:
-            totals.money_saved[price.currency] = totals.money_saved.get(price.currency, 0.0) + money
-
     def report(self) -> dict[str, Any]:
-        """The statistics as /cache/stats shows them. Unknown money is "unknown", never zero."""
+        """The statistics as /cache/stats shows them."""
         totals = self.totals
         hits, misses, bypasses = (sum(c.values()) for c in (totals.hits, totals.misses, totals.bypasses))
         asked = hits + misses
-        money: Any = {currency: round(value, 6) for currency, value in totals.money_saved.items()}
         return {
             "requests": totals.requests,
             "asked_of_cache": asked,
             "hits": {"total": hits, **{kind: totals.hits[kind] for kind in ("exact", "pixel", "near")}},
             "hit_rate": hits / asked if asked else None,
             "misses": {"total": misses, "by_reason": dict(totals.misses)},
+            "kinds": by_kind(totals.kinds, totals.kinds_hit),
             "asked_afresh": totals.asked_afresh,
             "bypasses": {"total": bypasses, "by_reason": dict(totals.bypasses)},
             "errors": dict(totals.errors),
             "stored": totals.stored,
             "not_stored": dict(totals.unstored),
-            "saved": {
-                "calls": hits,
-                "tokens_in": totals.tokens_in_saved,
-                "tokens_out": totals.tokens_out_saved,
-                "hits_with_unknown_tokens": totals.hits_without_tokens,
-                "upstream_seconds": round(totals.upstream_s_saved, 3),
-                "money": money or ("unknown" if totals.hits_without_price else {}),
-                "hits_with_unknown_price": totals.hits_without_price,
-            },
+            "evidence": self._evidence.report(),
+            "saved": totals.report(hits),
+        }
+
+    def shadow(self) -> dict[str, Any]:
+        """The statistics of shadow mode. Would-be hits were forwarded: they are no part of the hit rate."""
+        shadow = self.totals.shadow
+        hits = {kind.value: shadow.would_be[kind] for kind in Kind if kind is not Kind.MISS}
+        return {
+            "requests": shadow.requests,
+            "would_be_hits": {"total": sum(hits.values()), **hits},
+            "would_be_hit_rate": sum(hits.values()) / shadow.requests if shadow.requests else None,
+            "kinds": by_kind(shadow.kinds, shadow.kinds_hit),
+            "compared": shadow.compared,
+            "agreed": shadow.agreed,
+            "disagreed": shadow.compared - shadow.agreed,
+            "numbers_disagreed": shadow.numbers_disagreed,
+            "would_have_saved": shadow.report(shadow.compared),
         }
 
     def write(self) -> None:

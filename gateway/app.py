@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -15,6 +16,7 @@ from starlette.routing import Mount
 from cache.stores.base import Clock, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
+from cache.stores.private import PrivateStore
 from embeddings.base import Loaded
 from embeddings.batching import EmbeddingService
 from embeddings.clip import ClipOptions
@@ -25,7 +27,10 @@ from gateway.config import Settings
 from gateway.fingerprint import Workers
 from gateway.forward import Upstream
 from gateway.plan import Planner
+from gateway.question import Mode
 from gateway.receive import Gateway
+from gateway.shadowlog import SHADOW_FILE, ShadowLog
+from gateway.watch import Watch
 
 log = logging.getLogger("lookalike")
 
@@ -42,6 +47,7 @@ class Running:
     settings: Settings
     store: Store
     account: Account
+    shadow_log: ShadowLog
     embedding: EmbeddingService
     monotonic: Clock
     started_s: float
@@ -57,7 +63,10 @@ def create_app(
     account = Account(settings.price, monotonic, file)
     embedding = EmbeddingService(lambda: load_embedder(settings))
     upstream = Upstream(settings, monotonic)
-    planner = Planner(settings, store, embedding, Workers(settings.workers), clock, monotonic)
+    workers = Workers(settings.workers)
+    shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
+    watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
+    planner = Planner(settings, store, embedding, workers, clock, monotonic, watch)
     gateway = Gateway(settings, upstream, planner, account, store.secret(), clock, monotonic)
 
     @asynccontextmanager
@@ -67,6 +76,7 @@ def create_app(
             closing.push_async_callback(upstream.close)
             closing.push_async_callback(embedding.close)
             closing.callback(account.write)
+            closing.callback(shadow_log.close)
             embedding.start()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_write_account, account)
@@ -75,7 +85,9 @@ def create_app(
 
     app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
-    app.state.running = Running(settings, store, account, embedding, monotonic, monotonic(), product_version())
+    app.state.running = Running(
+        settings, store, account, shadow_log, embedding, monotonic, monotonic(), product_version()
+    )
     return app
 
 
@@ -83,14 +95,22 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
     match settings.store:
         case "memory":
             return MemoryStore(clock, settings.cache_bytes_max)
+        case "embedded" if settings.privacy == "strict":
+            limits = settings.cache_bytes_max, settings.privacy_memory_bytes
+            return PrivateStore.open(settings.cache_dir, clock, *limits)
         case "embedded":
             return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
+
+
+def shadow_file(settings: Settings) -> Path | None:
+    """Where the shadow log is; None: a store in memory leaves nothing behind."""
+    return settings.cache_dir / SHADOW_FILE if settings.store == "embedded" else None
 
 
 def load_embedder(settings: Settings) -> Loaded:
     """Blocking, and slow for CLIP. Raises EmbedderUnavailable."""
     options = ClipOptions(settings.clip_model, settings.clip_pretrained, settings.clip_device)
-    return load(settings.embedder, options)
+    return load(settings.embedder, options, settings.threshold)
 
 
 def product_version() -> str:

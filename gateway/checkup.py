@@ -6,7 +6,9 @@ import httpx
 from rich.console import Console
 
 from cache.errors import CacheFault, StoreBusy
+from cache.stores.directory import shows_nothing
 from embeddings.base import EmbedderUnavailable
+from gateway.admin.health import STRICT_LIMITS
 from gateway.app import load_embedder, open_store
 from gateway.config import Settings
 
@@ -14,8 +16,24 @@ from gateway.config import Settings
 def examine(settings: Settings, out: Console) -> int:
     """The exit status: 0 if the gateway would start and serve, 1 otherwise. A finding never hides the next."""
     out.print("settings   ok", highlight=False)
+    _questions(settings, out)
+    _privacy(settings, out)
     findings = [_store(settings, out), _embedder(settings, out), _upstream(settings, out)]
     return 0 if all(findings) else 1
+
+
+def _questions(settings: Settings, out: Console) -> None:
+    """What each kind of question demands beyond what is demanded of all."""
+    for kind in settings.questions:
+        mode = settings.mode.stricter(kind.mode)
+        demanded = [f"mode {mode}", f"guard limit {settings.limit(kind.guard)}"]
+        demanded += [f"threshold {kind.threshold} or the embedder's, if higher"] if kind.threshold else []
+        _say(out, "questions", True, f"{kind.name}: {', '.join(demanded)}")
+
+
+def _privacy(settings: Settings, out: Console) -> None:
+    if settings.privacy == "strict":
+        _say(out, "privacy", True, f"strict: {STRICT_LIMITS}")
 
 
 def _store(settings: Settings, out: Console) -> bool:
@@ -31,12 +49,17 @@ def _store(settings: Settings, out: Console) -> bool:
         return _say(out, "store", False, str(error))
     for fault in faults:
         _say(out, "store", False, fault)
+    if settings.privacy == "strict" and not shows_nothing(settings.cache_dir):
+        words = "holds vectors and evidence of pictures; the gateway erases them when it starts under strict privacy"
+        out.print(f"store      [yellow]note[/]  {settings.cache_dir} {words}", highlight=False)
     sound = f"{settings.cache_dir}: {entries} entries, every row and vector agrees"
     return not faults and _say(out, "store", True, sound)
 
 
 async def _faults(settings: Settings) -> tuple[list[str], int]:
-    store = open_store(settings)
+    # As what it is, not as what it is to become: an examination erases nothing.
+    privacy = "strict" if shows_nothing(settings.cache_dir) else "standard"
+    store = open_store(settings.model_copy(update={"privacy": privacy}))
     try:
         return await store.check(), store.size().entries
     finally:
@@ -49,11 +72,9 @@ def _embedder(settings: Settings, out: Console) -> bool:
     except EmbedderUnavailable as error:
         return _say(out, "embedder", False, str(error))
     name = loaded.embedder.space.name
-    if loaded.note:
-        out.print(f"embedder   [yellow]{name}[/]  {loaded.note}", highlight=False)
-        return True
-    threshold = settings.threshold or loaded.embedder.threshold
-    return _say(out, "embedder", True, f"{name}, near hits from cosine {threshold}")
+    for words in filter(None, (loaded.note, loaded.caution)):
+        out.print(f"embedder   [yellow]{name}[/]  {words}", highlight=False)
+    return _say(out, "embedder", True, f"{name}, near hits from cosine {loaded.embedder.threshold}")
 
 
 def _upstream(settings: Settings, out: Console) -> bool:

@@ -1,6 +1,8 @@
 """The `lookalike` command. Reads flags, speaks to people; what it starts lives elsewhere."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,8 +39,9 @@ def serve(
     clip_model: Annotated[str | None, _flag("open_clip model (default: ViT-B-32)")] = None,
     clip_pretrained: Annotated[str | None, _flag("open_clip tag, or path of a checkpoint")] = None,
     clip_device: Annotated[str | None, _flag("auto, cpu or cuda (default: auto)")] = None,
-    mode: Annotated[Mode | None, _flag("Highest rung that may answer (default: near)")] = None,
+    mode: Annotated[Mode | None, _flag("Highest rung that may answer, or shadow (default: near)")] = None,
     threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    privacy: Annotated[str | None, _flag("standard, or strict: no picture on disk (default: standard)")] = None,
     ttl_s: Annotated[float | None, _flag("Seconds that an answer is served (default: 30 days)")] = None,
     log_format: Annotated[str | None, _flag("text or json (default: text)")] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error (default: info)")] = None,
@@ -94,6 +97,89 @@ def stats(
         show(report, out)
 
 
+@cli.command()
+def calibrate(
+    cache_dir: Annotated[
+        Path, typer.Option(envvar="LOOKALIKE_CACHE_DIR", help="The gateway's cache_dir, where its shadow log is")
+    ] = Path(".lookalike"),
+    log: Annotated[Path | None, _flag("A shadow log elsewhere")] = None,
+    disagreement_max: Annotated[
+        float,
+        typer.Option(min=0.0001, max=0.5, help="Share of near hits that may disagree with the model's own answer"),
+    ] = 0.01,
+    similar_enough: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Answers with the same numbers agree from this similarity of their texts"),
+    ] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON")] = False,
+) -> None:
+    """Read what shadow mode noted: savings against disagreement by threshold, and the settings to choose."""
+    from gateway.calibrate.curve import Judge
+    from gateway.calibrate.report import as_json as in_json
+    from gateway.calibrate.report import examine, load, show
+    from gateway.shadowlog import SHADOW_FILE
+
+    with err.status("Reading the shadow log"):
+        loaded = load(log or cache_dir / SHADOW_FILE)
+        report = None if isinstance(loaded, str) else examine(*loaded, Judge(similar_enough), disagreement_max)
+    if report is None:
+        err.print(f"[red]{loaded}[/]", highlight=False)
+        raise typer.Exit(1)
+    if as_json:
+        out.print_json(json.dumps(in_json(report)))
+    else:
+        show(report, out)
+
+
+@cli.command()
+def compare(
+    stored: Annotated[Path, typer.Argument(metavar="A", help="The picture that is stored", show_default=False)],
+    asked: Annotated[Path, typer.Argument(metavar="B", help="The picture that is asked about", show_default=False)],
+    embedder: Annotated[str | None, _flag("auto, clip or dct (default: auto)")] = None,
+    threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    heat: Annotated[Path | None, _flag("Write the difference as a picture (.png) or a page (.html)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON")] = False,
+    config: Config = None,
+) -> None:
+    """If A is stored, is B answered from the cache? Exit status: 0 hit, 1 miss, 2 error."""
+    from gateway.evaluate.commands import run_compare
+
+    settings = _offline(config, embedder=embedder, threshold=threshold)
+    raise typer.Exit(run_compare(settings, stored, asked, heat, as_json, out, err))
+
+
+@cli.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Pictures of your own; folders below are searched too")],
+    pairs: Annotated[Path | None, _flag("CSV of judged pairs: file_a, file_b, same (yes or no)")] = None,
+    embedder: Annotated[str | None, _flag("auto, clip or dct (default: auto)")] = None,
+    threshold: Annotated[float | None, _flag("Cosine that nominates (default: the embedder's, clip 0.95)")] = None,
+    edits: Annotated[int, typer.Option(min=0, max=100, help="Small edits made of each picture")] = 3,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Pictures to take, drawn at random", show_default=False)
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes (default: one per core; one with clip)", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same edits")] = 1,
+    report: Annotated[Path | None, _flag("Write everything, with pictures, as one HTML file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
+    config: Config = None,
+) -> None:
+    """Measure the cache on your own pictures: what it recognises, and whether it is ever wrong. No model is asked.
+    Exit status: 0 no wrong hit, 1 wrong hits, 2 bad input."""
+    from gateway.evaluate.commands import Wanted, run_evaluate
+
+    settings = _offline(config, embedder=embedder, threshold=threshold)
+    wanted = Wanted(folder, pairs, edits, limit, jobs, seed, report, as_json)
+    raise typer.Exit(run_evaluate(settings, wanted, out, err))
+
+
+def _offline(config: Path | None, **flags: Any) -> Settings:
+    """The settings in force, for what asks no upstream."""
+    return _settings(config, upstream="http://localhost", **flags)
+
+
 def _settings(config: Path | None, **flags: Any) -> Settings:
     try:
         return load_settings(config, **flags)
@@ -103,4 +189,7 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):  # a file may be called what no encoding can say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli()

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,7 +20,8 @@ from pydantic_settings import (
 )
 
 from gateway.errors import ConfigError
-from gateway.question import Mode
+from gateway.question import Mode, Scrutiny
+from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
 
 PREFIX = "LOOKALIKE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -78,17 +79,31 @@ class Settings(BaseSettings):
         30 * 86400, gt=0, allow_inf_nan=False, description="Seconds after which a stored answer is not served any more"
     )
 
-    mode: Mode = Field(Mode.NEAR, description="Highest rung that may answer: off, exact, pixel or near")
+    mode: Mode = Field(Mode.NEAR, description="Highest rung that may answer: off, exact, pixel or near; or shadow")
     embedder: Literal["auto", "clip", "dct"] = Field("auto", description="auto: clip, or dct if it has no weights")
-    threshold: float | None = Field(
-        None, gt=0, le=1, description="Cosine that nominates a near hit; default: the embedder's own (clip 0.95)"
+    threshold: dict[Literal["clip", "dct"], Cosine] = Field(
+        default_factory=dict, description="Cosine that nominates a near hit; default: the embedder's own (clip 0.95)"
     )
+    guard_limit: float = Field(
+        0.95, gt=0, le=0.95, description="Largest local difference, against what re-encoding explains, of one picture"
+    )
+    guard_limit_strict: float = Field(
+        0.6, gt=0, le=0.95, description="The same, for callers and kinds of question that ask for a strict guard"
+    )
+    questions: tuple[Kind, ...] = Field(DEFAULT_KINDS, description="Kinds of question, and what each demands")
     clip_model: str = Field("ViT-B-32", description="open_clip model name")
     clip_pretrained: str = Field("laion2b_s34b_b79k", description="open_clip tag, or path of a local checkpoint")
     clip_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where CLIP runs")
     embed_timeout_s: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="Seconds that a lookup waits for the embedder before it is a miss"
     )
+    privacy: Literal["standard", "strict"] = Field(
+        "standard", description="strict: nothing that can show a picture is written to disk"
+    )
+    privacy_memory_bytes: int = Field(
+        256 * _MIB, ge=_MIB, description="Bytes of evidence and vectors in memory under strict privacy"
+    )
+    evidence_bytes_max: int = Field(200_000, ge=1024, description="Bytes kept of one picture for the guard")
     workers: int = Field(
         default_factory=lambda: max(2, os.cpu_count() or 2),
         ge=1,
@@ -103,6 +118,9 @@ class Settings(BaseSettings):
         64 * _MIB, ge=1024, description="Largest request that is read for the cache; larger ones are streamed past it"
     )
     reply_bytes_max: int = Field(8 * _MIB, ge=1024, description="Largest reply that is kept")
+    shadow_log_bytes_max: int = Field(
+        64 * _MIB, ge=4096, description="Size at which the shadow log is rotated; one file before it is kept"
+    )
     pixels_max: int = Field(50_000_000, ge=1, description="Largest picture that is decoded, in pixels")
 
     stream_usage: Literal["as-asked", "always"] = Field(
@@ -117,6 +135,32 @@ class Settings(BaseSettings):
     def is_not_a_service_of_kubernetes(cls, value: Any) -> Any:
         # Kubernetes gives every container LOOKALIKE_PORT=tcp://... for a Service of that name.
         return 8080 if isinstance(value, str) and value.startswith("tcp://") else value
+
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def belongs_to_an_embedder(cls, value: Any, info: ValidationInfo) -> Any:
+        # A number is meant for the embedder asked for; under "auto" that is clip, and its fallback keeps its own.
+        asked_for = "dct" if info.data.get("embedder") == "dct" else "clip"
+        return value if isinstance(value, dict) else {asked_for: value}
+
+    @field_validator("questions", mode="before")
+    @classmethod
+    def keep_the_default_pattern(cls, value: Any) -> Any:
+        patterns = {kind.name: kind.pattern for kind in DEFAULT_KINDS}
+
+        def completed(entry: Any) -> Any:
+            known = isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"] in patterns
+            return {"pattern": patterns[entry["name"]]} | entry if known else entry
+
+        return [completed(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+    @field_validator("questions")
+    @classmethod
+    def with_the_default_kinds(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        names = [kind.name for kind in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'"{twice[0]}" is given twice')
+        return (*(kind for kind in DEFAULT_KINDS if kind.name not in names), *value)
 
     @field_validator("upstream")
     @classmethod
@@ -144,6 +188,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def limit(self, scrutiny: Scrutiny) -> float:
+        """The guard's score above which two pictures do not count as one."""
+        return self.guard_limit if scrutiny is Scrutiny.NORMAL else min(self.guard_limit, self.guard_limit_strict)
 
     def price(self, model: str) -> Price | None:
         return self.prices.get(model) or self.prices.get("*")

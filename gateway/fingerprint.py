@@ -46,12 +46,20 @@ class Workers:
 class Fingerprint:
     """The looks of a request's pictures. One task at a time may ask."""
 
-    def __init__(self, loaded: Sequence[Picture], workers: Workers, embedding: Embedding, pixels_max: int) -> None:
+    def __init__(
+        self,
+        loaded: Sequence[Picture],
+        workers: Workers,
+        embedding: Embedding,
+        pixels_max: int,
+        evidence_bytes_max: int = guard.BYTES_MAX,
+    ) -> None:
         self.files = tuple(picture.digest for picture in loaded)
         self._pictures = tuple(loaded)
         self._workers = workers
         self._embedding = embedding
         self._pixels_max = pixels_max
+        self._evidence_bytes_max = evidence_bytes_max
         self._sizes: Sizes | None = None
         self._pixels: tuple[str, ...] | None = None
         self._decoded: tuple[Image.Image, ...] | None = None  # between the pixels and the views
@@ -94,7 +102,8 @@ class Fingerprint:
         """What the guard will need of these pictures once they are gone."""
         if self._evidence is None:
             views = await self.views()
-            self._evidence = await self._workers.run(lambda: tuple(guard.encode(view) for view in views))
+            most = self._evidence_bytes_max
+            self._evidence = await self._workers.run(lambda: tuple(guard.encode(view, most) for view in views))
         return self._evidence
 
     async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:

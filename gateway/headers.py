@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gateway.errors import CallerError
-from gateway.question import Bypass, Mode, Wishes
+from gateway.question import Bypass, Mode, Scrutiny, Wishes
 
 Raw = Sequence[tuple[bytes, bytes]]
 
 MODE_HEADER = b"x-lookalike-mode"
+GUARD_HEADER = b"x-lookalike-guard"
+THRESHOLD_HEADER = b"x-lookalike-threshold"
+_OURS = frozenset((MODE_HEADER, GUARD_HEADER, THRESHOLD_HEADER))
 VIA = (b"via", b"1.1 lookalike")  # what a gateway adds on the way in: RFC 9110, section 7.6.3
 
 # RFC 9110, section 7.6.1, with the two that RFC 2616 named and some software still sends.
@@ -31,6 +34,7 @@ _STATEFUL = frozenset(b"x-dashscope-async x-conversation-id".split())
 _ENCRYPTED = frozenset(b"x-dashscope-encryptionkey x-is-encrypted x-encrypt-info x-session-token".split())
 # Coded bodies that capture.py can read back; others are not asked for, so that answers can be kept.
 _READABLE_CODINGS = frozenset((b"gzip", b"deflate", b"identity"))
+_DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
 def end_to_end(headers: Raw) -> list[tuple[bytes, bytes]]:
@@ -43,11 +47,11 @@ def end_to_end(headers: Raw) -> list[tuple[bytes, bytes]]:
 
 
 def to_upstream(headers: Raw, readable: bool) -> list[tuple[bytes, bytes]]:
-    """What travels on. Host becomes the upstream's; Expect was answered here; our own field stays here.
+    """What travels on. Host becomes the upstream's; Expect was answered here; our own fields stay here.
     With `readable`, only content codings are accepted that the reply can be kept from."""
     kept = []
     for name, value in end_to_end(headers):
-        if name in (b"host", b"expect", MODE_HEADER):
+        if name in (b"host", b"expect") or name in _OURS:
             continue
         kept.append((name, _readable_codings(value) if readable and name == b"accept-encoding" else value))
     return kept
@@ -97,13 +101,15 @@ def bypass(headers: Raw) -> Bypass | None:
 
 
 def wishes(headers: Raw) -> Wishes:
-    """The caller's wishes. Raises CallerError for a mode that does not exist."""
+    """The caller's wishes. Raises CallerError for a word or number of ours that does not exist."""
     directives: dict[str, str] = {}
     for directive, argument in _directives(value for name, value in headers if name == b"cache-control"):
         directives.setdefault(directive, argument)  # RFC 9111, section 4.2.1: of a repeated one the first counts
     pragma = any(name == b"pragma" and b"no-cache" in value.lower() for name, value in headers)
     return Wishes(
         mode=_mode(headers),
+        scrutiny=_scrutiny(headers),
+        threshold=_threshold(headers),
         no_cache="no-cache" in directives or (pragma and not directives),
         no_store="no-store" in directives,
         only_if_cached="only-if-cached" in directives,
@@ -114,13 +120,35 @@ def wishes(headers: Raw) -> Wishes:
 
 def _mode(headers: Raw) -> Mode:
     mode = Mode.NEAR
-    for name, value in headers:
-        if name == MODE_HEADER:
-            text = value.decode("latin-1").strip().lower()
-            if text not in list(Mode):
-                raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode)}")
-            mode = mode.stricter(Mode(text))
+    for text in _said(headers, MODE_HEADER):
+        if text.lower() not in Mode.callers():
+            raise CallerError(f"X-Lookalike-Mode: {text!r} is not one of {', '.join(Mode.callers())}")
+        mode = mode.stricter(Mode(text.lower()))
     return mode
+
+
+def _scrutiny(headers: Raw) -> Scrutiny:
+    scrutiny = Scrutiny.NORMAL
+    for text in _said(headers, GUARD_HEADER):
+        if text.lower() not in list(Scrutiny):
+            raise CallerError(f"X-Lookalike-Guard: {text!r} is not one of {', '.join(Scrutiny)}")
+        scrutiny = scrutiny.stricter(Scrutiny(text.lower()))
+    return scrutiny
+
+
+def _threshold(headers: Raw) -> float:
+    """The highest cosine asked for; 0 where none is."""
+    threshold = 0.0
+    for text in _said(headers, THRESHOLD_HEADER):
+        cosine = float(text) if _DECIMAL.fullmatch(text) else 0.0
+        if not 0 < cosine <= 1:
+            raise CallerError(f"X-Lookalike-Threshold: {text!r} is not a cosine above 0 and up to 1, such as 0.97")
+        threshold = max(threshold, cosine)
+    return threshold
+
+
+def _said(headers: Raw, wanted: bytes) -> Iterable[str]:
+    return (value.decode("latin-1").strip() for name, value in headers if name == wanted)
 
 
 def _directives(values: Iterable[bytes]) -> Iterable[tuple[str, str]]:

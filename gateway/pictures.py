@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import pybase64
@@ -39,6 +39,10 @@ class Picture:
     data: bytes
     digest: str
 
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        return cls(data, digest_bytes(data))
+
 
 def load(ref: PictureRef) -> Picture:
     """The bytes of a data URL, whatever its spelling: media type, line breaks and padding do not matter."""
@@ -52,7 +56,7 @@ def load(ref: PictureRef) -> Picture:
     data = _base64(url[head.end() :], white_space)
     if not data:
         raise NotCacheable(Bypass.PICTURE_UNREADABLE)
-    return Picture(data, digest_bytes(data))
+    return Picture.of(data)
 
 
 def size(picture: Picture, pixels_max: int) -> tuple[int, int]:
@@ -109,6 +113,11 @@ def _steps(image: Image.Image) -> guard.Steps | None:
     if 0 not in tables or len(tables[0]) != 64 or turned or image.mode not in ("L", "RGB"):
         return None
     return np.array(tables[0], np.float32).reshape(8, 8)
+
+
+def rgb(upright: Image.Image) -> NDArray[np.uint8] | None:
+    """All the pixels of a decoded picture as the guard would see them, alpha on white; None as for `view`."""
+    return _rgb(upright) if upright.mode in _PLAIN_MODES else None
 
 
 def _base64(text: memoryview, white_space: bytes) -> bytes:

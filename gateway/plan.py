@@ -28,6 +28,8 @@ from gateway.errors import NotInCache
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.pictures import Picture
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
+from gateway.strictness import Demand, demands
+from gateway.watch import Shadow, Watch, would_serve
 
 log = logging.getLogger("lookalike")
 
@@ -42,8 +44,8 @@ _WAITING_MOST = 64
 
 @dataclass(slots=True)
 class Storing:
-    """What is needed to keep the answer to a forwarded request. `prepared` is set once the looks are known,
-    `answered_s` (Unix time) when the head of the reply came."""
+    """What is needed to read and keep the answer to a forwarded request. `prepared` is set once the looks are
+    known, `answered_s` (Unix time) when the head of the reply came."""
 
     dialect: Dialect
     question: Question
@@ -63,9 +65,16 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Ask the upstream; keep its answer if there is a `storing`. The trail says why."""
+    """Ask the upstream; keep its answer if there is a `storing`, and compare it if there is a `shadow`. The trail
+    says why."""
 
     storing: Storing | None = None
+    shadow: Shadow | None = None
+
+    @property
+    def reading(self) -> Storing | None:
+        """What the answer is read for; None: it only passes."""
+        return self.storing if self.storing is not None and (self.storing.keep or self.shadow) else None
 
 
 Plan = Serve | Forward
@@ -86,6 +95,7 @@ class Planner:
         workers: Workers,
         clock: Clock,
         monotonic: Clock,
+        watch: Watch | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -93,6 +103,7 @@ class Planner:
         self._workers = workers
         self._clock = clock
         self._monotonic = monotonic
+        self._watch = watch  # in shadow mode: nothing is served
         self._waiting = 0  # answers that have come and cannot be stored yet
         self.landings = Landings()
 
@@ -118,14 +129,22 @@ class Planner:
         with trail.stage("read", self._monotonic):
             question, loaded = await self._read(dialect, call)
         trail.model, trail.pictures = question.model, len(loaded)
+        demand = demands(question.prompt, self._settings.questions, Demand(mode, wishes.scrutiny, wishes.threshold))
+        trail.kinds = demand.kinds
+        if demand.mode is Mode.OFF:
+            raise NotCacheable(Bypass.MODE_OFF)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
-        looks = Fingerprint(loaded, self._workers, self._embedding, self._settings.pixels_max)
+        limits = self._settings.pixels_max, self._settings.evidence_bytes_max
+        looks = Fingerprint(loaded, self._workers, self._embedding, *limits)
         storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return Forward(storing)
+        terms = self._terms(question, demand, wishes)
         with trail.stage("look", self._monotonic):
-            found = await self._look(storing, mode, wishes)
+            found = await self._look(storing, terms)
+        if self._watch is not None:
+            return await self._shadowed(storing, found, terms, trail)
         match found:
             case Exact() | Pixel() | Near():
                 rendered = await self._rendered(dialect, question, found)
@@ -147,13 +166,29 @@ class Planner:
 
         return read() if len(call.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
 
-    async def _look(self, storing: Storing, mode: Mode, wishes: Wishes) -> Found:
+    def _terms(self, question: Question, demand: Demand, wishes: Wishes) -> Terms:
+        fit = functools.partial(self._fit, question, wishes)
+        limit = self._settings.limit(demand.scrutiny)
+        return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit)
+
+    async def _look(self, storing: Storing, terms: Terms) -> Found:
         store, asked = self._store, storing.asked
         if not await store.exact(asked.exact):
             await self.landings.settled(asked.partition, _LANDING_WAIT_S)
-        fit = functools.partial(self._fit, storing.question, wishes)
-        terms = Terms(_RUNGS[mode], self._settings.threshold, fit, self._settings.embed_timeout_s)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
+
+    async def _shadowed(self, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
+        """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the
+        store as it would be if answers were served."""
+        if not isinstance(found, Miss) and await self._rendered(storing.dialect, storing.question, found) is None:
+            found = Miss(Doubt.UNREADABLE)
+        would = would_serve(found, storing.asked.partition)
+        trail.bypass, trail.shadow, trail.similarity = Bypass.SHADOW, would, would.similarity
+        if not isinstance(found, Miss):
+            storing.keep = False
+        elif not storing.keep:
+            trail.unstored = Unstored.NO_STORE
+        return Forward(storing, Shadow(would, storing.dialect, storing.question, found, storing.asked, terms))
 
     async def _rendered(self, dialect: Dialect, question: Question, hit: Hit) -> Rendered | None:
         """The answer for this client; None, and the entry is forgotten, if this version cannot read it."""
@@ -178,19 +213,45 @@ class Planner:
             return Doubt.NO_USAGE
         return None
 
-    async def prepare(self, storing: Storing) -> None:
-        """Learn what storing will need, while the upstream is at work. Trouble shows again in `finish`."""
+    async def prepare(self, forward: Forward) -> None:
+        """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
+        storing = forward.reading
+        assert storing is not None
         try:
-            await storing.looks.pixels()
-            await storing.looks.embedded()
-            await storing.looks.evidence()
+            if forward.shadow is not None:
+                await self._weighed(forward.shadow, storing)
+            if storing.keep:
+                await storing.looks.pixels()
+                await storing.looks.embedded()
+                await storing.looks.evidence()
         except Exception:
-            log.debug("the pictures could not be prepared for the store", exc_info=True)
+            log.debug("the pictures could not be prepared", exc_info=True)
         finally:
             storing.prepared.set()
 
-    async def finish(self, storing: Storing, answered: Answered, trail: Trail) -> None:
-        """Keep the answer, if it is whole and may be kept. Never raises: the client has its answer already."""
+    async def _weighed(self, shadow: Shadow, storing: Storing) -> None:
+        assert self._watch is not None
+        try:
+            await self._watch.weigh(shadow, storing.looks)
+        except Exception:
+            log.exception("the candidates of a request in shadow mode could not be weighed")
+
+    async def finish(self, forward: Forward, answered: Answered, trail: Trail) -> None:
+        """Keep the answer, if it is whole and may be kept; in shadow mode, compare it. Never raises: the client has
+        its answer already."""
+        storing = forward.reading
+        assert storing is not None
+        reply = await self._kept(storing, answered, trail)
+        if self._watch is None or forward.shadow is None or reply is None:
+            return
+        try:
+            trail.observed = await self._watch.compare(forward.shadow, reply, answered.seconds)
+        except Exception:
+            log.exception("an answer could not be compared with the stored ones")
+
+    async def _kept(self, storing: Storing, answered: Answered, trail: Trail) -> Reply | Unstored | None:
+        """The answer as it was read, or why it is no whole answer; None if there was a fault or no time."""
+        reply: Reply | Unstored | None = None
         try:
             read = functools.partial(
                 capture.read, storing.dialect, storing.question, answered, self._settings.reply_bytes_max
@@ -198,20 +259,23 @@ class Planner:
             small = len(answered.body) <= _ON_LOOP_BYTES and not answered.is_coded
             reply = read() if small else await self._workers.run(read)
             if isinstance(reply, Unstored):
-                trail.unstored = reply
-                return
+                trail.unstored = reply if storing.keep else trail.unstored
+                return reply
             if not await self._prepared(storing):
-                trail.unstored = Unstored.BUSY
-                return
+                trail.unstored = Unstored.BUSY if storing.keep else trail.unstored
+                return None
+            if not storing.keep:
+                return reply
             record = await self._record(storing, reply, answered)
             with trail.stage("store", self._monotonic):
                 await self._store.put(record)
-            trail.stored = record.entry.id
+            trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
         except NotCacheable:
             trail.unstored = Unstored.PICTURE_UNREADABLE
         except Exception:
             log.exception("an answer could not be stored")
             trail.unstored = Unstored.STORE_FAULT
+        return reply
 
     async def _prepared(self, storing: Storing) -> bool:
         """Wait for `prepare`. False if too many wait already: each holds its pictures in memory."""

@@ -5,7 +5,7 @@ reply was not kept. Each reason is one word, the same in header, log line, stati
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,7 @@ class Bypass(StrEnum):
 
     NO_DIALECT = "no-dialect"  # not a path that carries questions about pictures
     MODE_OFF = "mode-off"  # the operator or the caller turned the cache off
+    SHADOW = "shadow"  # the operator wants to know what would have been served, and has nothing served
     NO_PICTURE = "no-picture"
     PICTURE_BY_REFERENCE = "picture-by-reference"  # a URL, path or id: its content is not in the request
     PICTURE_UNREADABLE = "picture-unreadable"
@@ -67,23 +68,42 @@ class NotCacheable(Exception):
 
 
 class Mode(StrEnum):
-    """The highest rung of the ladder that may answer. A caller can only make it stricter."""
+    """The highest rung of the ladder that may answer. A caller can only make it stricter. `SHADOW` is the
+    operator's alone: it climbs as high as `NEAR`, and serves nothing."""
 
     OFF = "off"
     EXACT = "exact"
     PIXEL = "pixel"
     NEAR = "near"
+    SHADOW = "shadow"
+
+    @classmethod
+    def callers(cls) -> list["Mode"]:
+        """Those that a caller may ask for."""
+        return [mode for mode in cls if mode is not cls.SHADOW]
 
     def stricter(self, other: "Mode") -> "Mode":
         order = list(Mode)
         return min(self, other, key=order.index)
 
 
+class Scrutiny(StrEnum):
+    """How far below its limit the guard's score must stay. A caller can only make it stricter."""
+
+    NORMAL = "normal"
+    STRICT = "strict"
+
+    def stricter(self, other: "Scrutiny") -> "Scrutiny":
+        return Scrutiny.STRICT if Scrutiny.STRICT in (self, other) else Scrutiny.NORMAL
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the caller's headers ask of the cache (RFC 9111, section 5.2.1, and X-Lookalike-Mode)."""
+    """What the caller's headers ask of the cache (RFC 9111, section 5.2.1, and the X-Lookalike- fields)."""
 
     mode: Mode = Mode.NEAR
+    scrutiny: Scrutiny = Scrutiny.NORMAL
+    threshold: float = 0.0  # cosine; below the one in force it changes nothing
     no_cache: bool = False
     no_store: bool = False
     only_if_cached: bool = False
@@ -114,7 +134,8 @@ class PictureRef:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request, read: what is asked (`asked`, without the pictures), of which model, about which pictures."""
+    """A request, read: what is asked (`asked`, without the pictures), of which model, about which pictures.
+    `prompt` is the text in it, to tell the kind of question by; it is never logged or kept."""
 
     model: str
     asked: JSON
@@ -122,6 +143,7 @@ class Question:
     stream: bool
     include_usage: bool  # the client of a stream wants the closing usage chunk
     choices: int  # answers wanted for the one question (`n`)
+    prompt: str = field(repr=False)  # all text that is not the model's or a tool's, in order
     request_id: str | None = None  # an id by which the client lets the server name its reply
 
     @property

@@ -32,6 +32,7 @@ from gateway.serve import cache_headers, refuse, serve
 
 # A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
 _PARTING_S = 0.05
+_PASSING = Forward()
 
 
 class ClientGone(Exception):
@@ -126,8 +127,8 @@ class Gateway:
                 self._account.ending(trail)
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
                 await serve(exchange.send, rendered, trail, name, self._clock())
-            case Forward(storing):
-                await self._forward(exchange, body, trail, storing)
+            case Forward() as forward:
+                await self._forward(exchange, body, trail, forward)
         return None
 
     def _call(self, exchange: Exchange, body: bytes) -> Call:
@@ -136,20 +137,20 @@ class Gateway:
         path = self._upstream.target(exchange.path)
         return Call(path, exchange.query, headers.readable(exchange.fields), body, tenant, partitions)
 
-    async def _forward(self, exchange: Exchange, body: Body, trail: Trail, storing: Storing | None = None) -> None:
+    async def _forward(self, exchange: Exchange, body: Body, trail: Trail, forward: Forward = _PASSING) -> None:
         """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept."""
-        keep = storing if storing is not None and storing.keep else None
-        if storing is not None and keep is None:
+        reading = forward.reading
+        if forward.storing is not None and reading is None:
             trail.unstored = Unstored.NO_STORE
         with ExitStack() as landing:
             async with anyio.create_task_group() as tasks:
-                if keep is not None:
-                    tasks.start_soon(self._planner.prepare, keep)
+                if reading is not None:
+                    tasks.start_soon(self._planner.prepare, forward)
                 uploaded = anyio.Event()
-                relay = functools.partial(self._relay, exchange, _announced(body, uploaded), trail, keep, landing)
+                relay = functools.partial(self._relay, exchange, _announced(body, uploaded), trail, reading, landing)
                 outcome = await _while_connected(exchange, uploaded, relay)
-                if keep is not None and isinstance(outcome, Answered):
-                    await self._planner.finish(keep, outcome, trail)
+                if reading is not None and isinstance(outcome, Answered):
+                    await self._planner.finish(forward, outcome, trail)
                 tasks.cancel_scope.cancel()
         match outcome:
             case Answered(complete=False):
@@ -157,29 +158,29 @@ class Gateway:
             case Answered():
                 pass
             case Exception():
-                if keep is not None:
+                if reading is not None and reading.keep:
                     trail.unstored = Unstored.CUT_SHORT
                 raise outcome
             case _:
                 assert_never(outcome)
 
     async def _relay(
-        self, exchange: Exchange, body: Body, trail: Trail, keep: Storing | None, landing: ExitStack
+        self, exchange: Exchange, body: Body, trail: Trail, reading: Storing | None, landing: ExitStack
     ) -> Answered:
-        fields = [*headers.to_upstream(exchange.fields, readable=keep is not None), headers.VIA]
+        fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         editor: Editor | None = None
-        if keep is not None and isinstance(body, bytes) and self._wants_usage(keep):
-            asking = keep.dialect.asking_usage(body)
+        if reading is not None and isinstance(body, bytes) and self._wants_usage(reading):
+            asking = reading.dialect.asking_usage(body)
             if asking is not None:
-                body, editor = asking, keep.dialect.hiding_usage()
+                body, editor = asking, reading.dialect.hiding_usage()
                 fields = [field for field in fields if field[0] != b"content-length"]  # httpx counts anew
         request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
         under_way = False
 
         def own_headers(status: int) -> headers.Raw:
             trail.status, now_s = status, self._clock()
-            if keep is not None:
-                keep.answered_s = now_s
+            if reading is not None:
+                reading.answered_s = now_s
             return cache_headers(trail, now_s)
 
         def ending() -> None:
@@ -190,15 +191,15 @@ class Gateway:
                 return
             under_way = True
             self._account.ending(trail)
-            if keep is not None:
-                landing.enter_context(self._planner.landings.landing(keep.asked.partition))
+            if reading is not None and reading.keep:
+                landing.enter_context(self._planner.landings.landing(reading.asked.partition))
 
-        tap = Tap(self._settings.reply_bytes_max if keep is not None else 0)
+        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0)
         return await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
 
-    def _wants_usage(self, keep: Storing) -> bool:
+    def _wants_usage(self, reading: Storing) -> bool:
         """Whether to ask for the token counts of a stream whose client did not: the operator decides."""
-        asked = keep.question.include_usage or not keep.question.stream
+        asked = reading.question.include_usage or not reading.question.stream
         return self._settings.stream_usage == "always" and not asked
 
 

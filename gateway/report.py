@@ -33,8 +33,11 @@ def show(report: dict[str, Any], out: Console) -> None:
     summary.add_row("tokens saved", f"{saved['tokens_in']:,} in, {saved['tokens_out']:,} out{_unknown(saved)}")
     summary.add_row("money saved", _money(saved))
     summary.add_row("stored", f"{report['store']['entries']:,} entries, {report['store']['bytes'] / 2**20:,.1f} MiB")
+    summary.add_row("kept of a picture", _evidence(report["evidence"]))
     summary.add_row("embedder", _embedder(report["embedder"]))
     out.print(summary)
+    if report["shadow"]["requests"]:
+        out.print(_shadow(report["shadow"]))
     for title, counts in (
         ("why the cache had no answer", report["misses"]["by_reason"]),
         ("why the cache was not asked", report["bypasses"]["by_reason"]),
@@ -46,6 +49,33 @@ def show(report: dict[str, Any], out: Console) -> None:
             for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
                 table.add_row(reason, str(count))
             out.print(table)
+    if report["kinds"]:
+        table = Table("kind of question", "requests", "hits")
+        for kind, counted in report["kinds"].items():
+            table.add_row(kind, str(counted["requests"]), str(counted["hits"]))
+        out.print(table)
+
+
+def _shadow(shadow: dict[str, Any]) -> Table:
+    hits, saved, log = shadow["would_be_hits"], shadow["would_have_saved"], shadow["log"]
+    table = Table("", "", show_header=False, title="shadow mode: forwarded, and what would have been served")
+    table.add_row("requests", str(shadow["requests"]))
+    table.add_row(
+        "would-be hits", f"{hits['total']}  (exact {hits['exact']}, pixel {hits['pixel']}, near {hits['near']})"
+    )
+    table.add_row("would-be hit rate", f"{shadow['would_be_hit_rate']:.1%}")
+    table.add_row(
+        "answers compared",
+        f"{shadow['compared']}: {shadow['agreed']} the same, {shadow['disagreed']} others "
+        f"({shadow['numbers_disagreed']} in a number)",
+    )
+    table.add_row("upstream time to save", f"{saved['upstream_seconds']:,.1f} s")
+    table.add_row("tokens to save", f"{saved['tokens_in']:,} in, {saved['tokens_out']:,} out{_unknown(saved)}")
+    table.add_row("money to save", _money(saved))
+    table.add_row("log", f"{log['file'] or 'none: the store is in memory'}")
+    if log["lost"]:
+        table.add_row("lines lost", f"{log['lost']}: see the gateway's log")
+    return table
 
 
 def _unknown(saved: dict[str, Any]) -> str:
@@ -59,6 +89,12 @@ def _money(saved: dict[str, Any]) -> str:
     known = ", ".join(f"{value:,.4f} {currency}" for currency, value in saved["money"].items()) or "nothing yet"
     without = saved["hits_with_unknown_price"]
     return f"{known}; {without} hits without a price" if without else known
+
+
+def _evidence(evidence: dict[str, Any]) -> str:
+    if not evidence["pictures"]:
+        return "nothing since the start"
+    return f"{evidence['bytes_p50']:,} bytes at the median, {evidence['bytes_mean']:,} on average, for the guard"
 
 
 def _embedder(state: dict[str, Any]) -> str:

@@ -36,6 +36,8 @@ def cache_headers(trail: Trail, now_s: float) -> list[tuple[bytes, bytes]]:
     fields = [(b"cache-status", trail.cache_status(now_s).encode())]
     if trail.similarity is not None:
         fields.append((b"x-lookalike-similarity", f"{trail.similarity:.4f}".encode()))
+    if trail.shadow is not None:
+        fields.append((b"x-lookalike-shadow", trail.shadow.header().encode()))
     return fields
 
 

@@ -17,9 +17,10 @@ from cache.errors import CacheFault
 from embeddings.base import EmbedderUnavailable
 from embeddings.batching import Failed
 from gateway import logs
-from gateway.app import create_app, open_store, product_version
+from gateway.app import create_app, open_store, product_version, shadow_file
 from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.question import Mode
 
 _BACKLOG = 2048
 _DRAIN_S = 30
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, console: Console) -> None:
             f"lookalike {product_version()} in front of {settings.upstream}\n"
             f"  point your client's base_url at  {address}/v1\n"
             f"  statistics                       {address}/cache/stats\n"
-            f"  health                           {address}/cache/health",
+            f"  health                           {address}/cache/health{_shadow_note(settings)}",
             highlight=False,
         )
         why: list[str] = []
@@ -89,6 +90,14 @@ async def _serve(settings: Settings, console: Console) -> None:
             tasks.cancel_scope.cancel()
     if why:
         raise EmbedderUnavailable(why[0])
+
+
+def _shadow_note(settings: Settings) -> str:
+    if settings.mode is not Mode.SHADOW:
+        return ""
+    file = shadow_file(settings)
+    where = f"`lookalike calibrate --log {file}` reads what it notes" if file else "only /cache/stats counts (no disk)"
+    return f"\n  shadow mode: everything is forwarded, nothing is served from the cache; {where}"
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -8,14 +8,19 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import cli
-from tests.fakes.pictures import card
-from tests.flows.conftest import Build, build  # noqa: F401 - a fixture
+from gateway.config import Settings
+from gateway.demo import cards
+from tests.fakes.pictures import card, jpeg
+from tests.fakes.upstream import FakeUpstream
+from tests.flows.conftest import Build, build, gateway_over, serving, wait_until_noted  # noqa: F401 - a fixture
 from tests.flows.test_passthrough import question
 
 runner = CliRunner()
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["check"], ["stats"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"], ["compare"], ["evaluate"]]
+)
 def test_every_command_explains_itself(command: list[str]):
     said = runner.invoke(cli, [*command, "--help"])
 
@@ -66,6 +71,44 @@ def test_check_says_what_is_wrong_and_goes_on(tmp_path: Path):
     assert "embedder" in said.output
 
 
+def test_check_prints_the_kinds_of_question_in_force_and_what_is_doubtful(tmp_path: Path):
+    file = tmp_path / "lookalike.toml"
+    file.write_text(
+        f'upstream = "http://127.0.0.1:9"\ncache_dir = "{tmp_path}/store"\nprivacy = "strict"\nthreshold = 0.5\n'
+        '[[questions]]\nname = "reading"\nmode = "pixel"\nguard = "strict"\nthreshold = 0.9\n'
+    )
+    said = runner.invoke(cli, ["check", "--config", str(file)], env=DCT).output
+
+    assert "reading: mode pixel, guard limit 0.6, threshold 0.9 or the embedder's, if higher" in said
+    assert "counting: mode near, guard limit 0.95" in said
+    assert "strict: near hits reach only pictures answered since the gateway started" in said
+    assert "threshold 0.5 is below dct's calibrated 0.65" in said
+
+
+def test_check_erases_nothing_and_says_what_a_strict_start_will(tmp_path: Path):
+    with serving(FakeUpstream()) as upstream:
+        settings = Settings(upstream=upstream, cache_dir=tmp_path / "store", embedder="dct")
+        with gateway_over(settings) as stage:
+            httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")))
+        before = b"".join(sorted(file.read_bytes() for file in (tmp_path / "store").rglob("*.db")))
+        command = ["check", "--upstream", upstream, "--cache-dir", str(tmp_path / "store")]
+        said = runner.invoke(cli, command, env=DCT | {"LOOKALIKE_PRIVACY": "strict"})
+
+    assert said.exit_code == 0
+    assert "erases them when it starts under strict privacy" in said.output
+    assert b"LKE1" in before
+    assert b"LKE1" in b"".join(sorted(file.read_bytes() for file in (tmp_path / "store").rglob("*.db")))
+
+
+def test_check_names_the_kind_whose_pattern_does_not_compile(tmp_path: Path):
+    file = tmp_path / "lookalike.toml"
+    file.write_text('upstream = "http://127.0.0.1:9"\n[[questions]]\nname = "labels"\npattern = "(label"\n')
+    said = runner.invoke(cli, ["check", "--config", str(file)], env=DCT)
+
+    assert said.exit_code == 2
+    assert '"labels": the pattern does not compile' in said.output
+
+
 def test_check_names_a_misspelt_setting(tmp_path: Path):
     file = tmp_path / "lookalike.toml"
     file.write_text('upstrem = "http://localhost:8000"\n')
@@ -78,13 +121,15 @@ def test_check_names_a_misspelt_setting(tmp_path: Path):
 def test_stats_shows_a_running_gateways_savings(build: Build):  # noqa: F811
     stage = build()
     for _ in range(2):
-        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")))
+        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")))  # "Price?"
     table = runner.invoke(cli, ["stats", "--url", stage.gateway])
     raw = runner.invoke(cli, ["stats", "--url", f"{stage.gateway}/v1", "--json"])
 
     assert table.exit_code == 0
     assert "50.0%" in table.output
     assert "unknown: set" in table.output
+    assert "bytes at the median" in table.output
+    assert "reading" in table.output
     assert json.loads(raw.output)["hits"]["exact"] == 1
 
 
@@ -93,6 +138,49 @@ def test_stats_without_a_gateway_says_so():
 
     assert said.exit_code == 1
     assert "Is it running?" in said.output
+
+
+def test_calibrate_without_a_log_says_how_to_get_one(tmp_path: Path):
+    said = runner.invoke(cli, ["calibrate", "--cache-dir", str(tmp_path)])
+
+    assert said.exit_code == 1
+    assert f"{tmp_path / 'shadow.jsonl'}" in said.output
+    assert "--mode shadow" in said.output
+
+
+def test_calibrate_with_no_request_in_the_log_says_so(tmp_path: Path):
+    log = tmp_path / "copied.jsonl"
+    log.write_text("not a line of ours\n")
+    said = runner.invoke(cli, ["calibrate", "--log", str(log)])
+
+    assert said.exit_code == 1
+    assert "No request" in said.output
+    assert "1 lines" in said.output
+
+
+def test_calibrate_reads_what_a_gateway_in_shadow_mode_noted(build: Build, tmp_path: Path):  # noqa: F811
+    stage = build(mode="shadow")
+    for price in ("48.20", "48.20", "48.26"):
+        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card(price)))
+    picture = jpeg(cards.draw("48.20"), 85)
+    httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(picture))
+    wait_until_noted(stage)
+    told = runner.invoke(cli, ["calibrate", "--cache-dir", str(tmp_path / "cache")], env={"COLUMNS": "100"})
+    raw = runner.invoke(cli, ["calibrate", "--json"], env={"LOOKALIKE_CACHE_DIR": str(tmp_path / "cache")})
+    shown = runner.invoke(cli, ["stats", "--url", stage.gateway])
+
+    assert told.exit_code == 0
+    assert "Keep shadow mode on: 298 more near hits" in told.output
+    assert 'mode = "shadow"' in told.output
+    found = json.loads(raw.output)
+    assert found["requests"] == 4
+    assert found["would_be"] == {"miss": 2, "exact": 1, "near": 1}
+    assert found["misses"] == {"first-asked": 1, "local-change": 1}
+    assert found["refused"] == {"local-change": {"agreed": 0, "disagreed": 1, "not_compared": 0}}
+    assert found["model_with_itself"]["compared"] == 1
+    assert found["advice"]["toml"] == 'mode = "shadow"'
+    assert "would-be hits" in shown.output
+    assert "2  (exact 1, pixel 0, near 1)" in shown.output
 
 
 DCT = {"LOOKALIKE_EMBEDDER": "dct"}

@@ -1,11 +1,13 @@
 """The documents are true: every setting and every reason is in them, every file is on the map, and the reverse."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from cache.verdict import Doubt
 from gateway.config import Settings
 from gateway.question import Bypass, Unstored
+from gateway.strictness import DEFAULT_KINDS, Kind
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,6 +32,14 @@ def test_the_documented_defaults_are_the_defaults():
     plain = {name: field.default for name, field in Settings.model_fields.items() if name in rows}
 
     assert {name: str(default) for name, default in plain.items()} == rows
+
+
+def test_the_documented_kinds_of_question_are_those_that_ship():
+    blocks = re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE | re.DOTALL)
+    shown = [tomllib.loads(block).get("questions", []) for block in blocks]
+
+    assert [Kind(**kind) for kind in shown[1]] == list(DEFAULT_KINDS)
+    assert Settings(upstream="http://h", questions=shown[2]).questions[-1].name == "pathology"
 
 
 def test_every_reason_is_documented_and_no_other():

@@ -1,4 +1,4 @@
-"""What size alone makes doubtful: an asked picture with more to see, and text that got too small to be compared."""
+"""What size alone makes doubtful: an asked picture with more to see than the stored one."""
 
 import numpy as np
 

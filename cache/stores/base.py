@@ -64,6 +64,10 @@ class Store(Protocol):
         """The stored answer; marks the entry as used. None if it is gone or its row is corrupt."""
         ...
 
+    async def peek(self, entry_id: str) -> bytes | None:
+        """The stored answer, for a look that is no use: what is evicted first stays as it was."""
+        ...
+
     async def put(self, record: Record) -> None:
         """Store durably: once this returns, a kill of the process loses nothing. Replaces an entry with the same
         exact key. Evicts the least recently used entries if the byte budget is exceeded; a record that alone
@@ -87,14 +91,19 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-def weigh(record: Record, bytes_max: int) -> int:
-    """Bytes that a record counts for in the budget. Raises StoreFault for a record that no store may take."""
+def refuse_unsound(record: Record) -> None:
+    """Raises StoreFault for a record that no store may take."""
     entry, vectors = record.entry, record.vectors
     if (entry.space is None) != (vectors is None):
         raise StoreFault("a record has vectors exactly if its entry names their space")
     if vectors is not None and not (vectors.ndim == 2 and len(vectors) and np.isfinite(vectors).all()):
         raise StoreFault("vectors must be finite numbers, one row per picture")
-    weight = len(pack_head(entry, vectors)) + len(record.reply) + sum(map(len, record.evidence))
+
+
+def weigh(record: Record, bytes_max: int) -> int:
+    """Bytes that a record counts for in the budget. Raises StoreFault for a record that no store may take."""
+    refuse_unsound(record)
+    weight = len(pack_head(record.entry, record.vectors)) + len(record.reply) + sum(map(len, record.evidence))
     if weight > bytes_max:
         raise StoreFault(f"a record of {weight} bytes does not fit into a budget of {bytes_max}")
     return weight

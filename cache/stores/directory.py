@@ -4,10 +4,12 @@ lock      held by the owning process; the kernel lets go of it when that process
 format    written last when a directory is made: without it, nothing in here is believed to be ours
 secret    32 random bytes, readable by the owner only
 rows/     the database (disk.py)
+no-looks  there if no byte in here can show a picture: written once all such bytes are erased
 """
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +17,9 @@ from filelock import FileLock, Timeout
 
 from cache.errors import StoreBusy, StoreFault
 
-FORMAT = b"lookalike-store 1\n"
+FORMAT = b"lookalike-store 2\n"
 SECRET_BYTES = 32
-_LOCK, _FORMAT, _SECRET, _ROWS = "lock", "format", "secret", "rows"
+_LOCK, _FORMAT, _SECRET, _ROWS, _NO_LOOKS = "lock", "format", "secret", "rows", "no-looks"
 _OURS_BEFORE_FORMAT = {_LOCK, _SECRET, f"{_SECRET}.new", f"{_FORMAT}.new"}
 
 
@@ -55,8 +57,27 @@ class Directory:
             lock.release()
             raise
 
+    def keep_looks(self, keeps: bool, erase: Callable[[], None]) -> None:
+        """Whether vectors and evidence may be written from now on. If not, what may be here of them is erased
+        first; an erasure that a kill cuts short is done again at the next opening."""
+        marker = self.path / _NO_LOOKS
+        try:
+            if keeps and shows_nothing(self.path):
+                marker.unlink()
+                _sync(self.path)
+            elif not keeps and not shows_nothing(self.path):
+                erase()
+                _write(marker, b"")
+        except OSError as error:
+            raise StoreFault(f"cannot use {self.path} as a store: {error}") from error
+
     def release(self) -> None:
         self._lock.release()
+
+
+def shows_nothing(path: Path) -> bool:
+    """Whether the store in there was opened without looks last, so that no byte of it can show a picture."""
+    return (path / _NO_LOOKS).exists()
 
 
 def _enter(path: Path) -> bytes:
@@ -92,7 +113,11 @@ def _write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    folder = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -12,6 +12,7 @@ transaction is the whole of a change and a kill leaves nothing half done.
 Everything in here belongs to one worker thread.
 """
 
+import logging
 import os
 import secrets
 import sqlite3
@@ -27,16 +28,22 @@ import diskcache
 
 from cache.entry import Entry, Record, Vectors, pack, pack_head, unpack, unpack_head
 from cache.errors import CorruptRow, StoreFault
+from cache.stores.base import weigh
+
+log = logging.getLogger(__name__)
 
 KINDS = ("head", "reply", "evidence")
 CORRUPT = "corrupt"
 # Rows set aside are for someone to look at; nobody looks at more, and they are outside of the byte budget.
 _CORRUPT_ROWS_MAX = 300
+_ANY_SIZE = 2**62
+# Wait so long for a foreign process (an operator's sqlite3 shell): our own lock keeps all others out.
+BUSY_S = 5.0
 _MODE_RAW = 1  # diskcache's word for "the value is in the database, as it is"
 _SETTINGS = {
     "eviction_policy": "none",  # the store decides what goes, so that rows and vectors go together
     "cull_limit": 0,
-    "size_limit": 2**62,
+    "size_limit": _ANY_SIZE,
     "statistics": 0,
     "tag_index": 0,
     "sqlite_journal_mode": "wal",
@@ -114,8 +121,7 @@ class Rows:
 
     def __init__(self, directory: Path) -> None:
         with faults("opening the database"):
-            # The timeout is for a foreign process (an operator's sqlite3 shell): our own lock keeps all others out.
-            self._cache: Any = diskcache.Cache(str(directory), disk=BytesDisk, timeout=5, **_SETTINGS)
+            self._cache: Any = diskcache.Cache(str(directory), disk=BytesDisk, timeout=BUSY_S, **_SETTINGS)
             self._path = directory / diskcache.core.DBNAME
             self._inode = os.stat(self._path).st_ino
             self._shrink()
@@ -187,6 +193,39 @@ class Rows:
                 (_CORRUPT_ROWS_MAX,),
             )
 
+    def erase_looks(self) -> None:
+        """Take vectors and evidence out of every row, and leave no trace of them in the file: rows that are set aside
+        or damaged may hold either and go altogether. Takes as long as writing all answers anew."""
+        with faults("erasing vectors and evidence"):
+            self._cache._sql("PRAGMA secure_delete = ON")
+            with self._transaction() as sql:
+                keys = "raw = 1 AND (key >= 'head/' AND key < 'head0' OR key >= 'reply/' AND key < 'reply0')"
+                sql(f"DELETE FROM Cache WHERE NOT COALESCE({keys}, 0)")
+                shown = [one for one in self.heads() if one[3] is None or one[3].entry.space or one[3].evidence]
+                for number, entry_id, _, head in shown:
+                    row = self._bared(entry_id, head)
+                    if row is None:
+                        sql("DELETE FROM Cache WHERE rowid = ?", (number,))
+                    else:
+                        sql("UPDATE Cache SET value = ? WHERE rowid = ?", (row, number))
+            self._cache._sql("VACUUM")  # pages that were freed earlier still hold what was on them
+            ((busy, _, _),) = self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if busy:
+                raise StoreFault(f"cannot erase what {self._path} shows of pictures: another program has it open")
+        if shown:
+            log.warning("strict privacy: the vectors and evidence of %d stored answers are erased", len(shown))
+
+    def _bared(self, entry_id: str, head: Head | None) -> bytes | None:
+        """The head row without its vectors, counting for what is left; None if the entry is not whole."""
+        try:
+            reply = self.reply(entry_id)
+        except CorruptRow:
+            return None
+        if head is None or reply is None:
+            return None
+        record = Record(head.entry, reply, None, ()).without_looks()
+        return _head_row(record, weigh(record, _ANY_SIZE))
+
     def complaints(self) -> list[str]:
         """What SQLite's and diskcache's own checks say."""
         with faults("checking the database"), warnings.catch_warnings():
@@ -204,8 +243,7 @@ class Rows:
 
     def _insert(self, record: Record, weight: int) -> None:
         entry_id = record.entry.id
-        about = {"bytes": weight, "evidence": len(record.evidence)}
-        self._cache.set(f"head/{entry_id}", pack(about, pack_head(record.entry, record.vectors)))
+        self._cache.set(f"head/{entry_id}", _head_row(record, weight))
         self._cache.set(f"reply/{entry_id}", pack({}, record.reply))
         if record.evidence:
             lengths = {"lengths": list(map(len, record.evidence))}
@@ -234,6 +272,11 @@ class Rows:
         if free > pages // 4:
             # As a script: `execute` takes a statement without columns for done after the first of its pages.
             self._cache._con.executescript("PRAGMA incremental_vacuum")
+
+
+def _head_row(record: Record, weight: int) -> bytes:
+    about = {"bytes": weight, "evidence": len(record.evidence)}
+    return pack(about, pack_head(record.entry, record.vectors))
 
 
 def _unpack_head_row(data: bytes, entry_id: str) -> Head:

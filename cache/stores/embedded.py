@@ -46,7 +46,7 @@ class EmbeddedStore:
     """Made by `open`. Belongs to one event loop, and owns its directory until `close`."""
 
     def __init__(
-        self, directory: Directory, rows: Rows, rebuilt: Rebuilt, threads: "_Threads", limits: "_Limits", clock: Clock
+        self, directory: Directory, rows: Rows, rebuilt: Rebuilt, threads: "_Threads", terms: "_Terms", clock: Clock
     ) -> None:
         self._directory = directory
         self._rows = rows
@@ -56,8 +56,9 @@ class EmbeddedStore:
         self._uses = rebuilt.uses
         self._evicted, self._expired, self._set_aside = rebuilt.evicted, rebuilt.expired, rebuilt.set_aside
         self._threads = threads
-        self._bytes_max = limits.bytes_max
-        self._hot = Hot(limits.hot_bytes_max)
+        self._bytes_max = terms.bytes_max
+        self._keeps_looks, self._left = terms.keeps_looks, terms.left
+        self._hot = Hot(terms.hot_bytes_max)
         self._clock = clock
         self._turns = Turns(threads.worker)
         self._used: dict[str, int] = {}  # entry id -> number of its last use, where no row says so yet
@@ -66,18 +67,27 @@ class EmbeddedStore:
         self._closed = False
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock, bytes_max: int, hot_bytes_max: int = HOT_BYTES_MAX) -> Self:
+    def open(
+        cls,
+        directory: Path,
+        clock: Clock,
+        bytes_max: int,
+        hot_bytes_max: int = HOT_BYTES_MAX,
+        keeps_looks: bool = True,
+        left: Callable[[str], None] = lambda entry_id: None,
+    ) -> Self:
         """Blocks while the index is rebuilt. Raises StoreBusy if another process owns the directory, and
-        StoreFault if it cannot be used."""
+        StoreFault if it cannot be used. Without `keeps_looks` neither vectors nor evidence are written, and what
+        is there of them is erased. `left` is told of every entry that goes, whatever the reason."""
         claimed = Directory.claim(directory)
         threads = _Threads()
         try:
-            rows, rebuilt = threads.worker.submit(_load, claimed.rows, clock(), bytes_max).result()
+            rows, rebuilt = threads.worker.submit(_load, claimed, clock(), bytes_max, keeps_looks).result()
         except BaseException:
             threads.shutdown()
             claimed.release()
             raise
-        return cls(claimed, rows, rebuilt, threads, _Limits(bytes_max, hot_bytes_max), clock)
+        return cls(claimed, rows, rebuilt, threads, _Terms(bytes_max, hot_bytes_max, keeps_looks, left), clock)
 
     async def asked(self, partition: str) -> bool:
         self._expire()
@@ -115,8 +125,7 @@ class EmbeddedStore:
         return await self._read(held, self._rows.evidence) or ()
 
     async def reply(self, entry_id: str) -> bytes | None:
-        held = self._living(entry_id)
-        if held is None:
+        if (held := self._living(entry_id)) is None:
             return None
         reply = self._hot.get(entry_id)
         if reply is None:
@@ -127,7 +136,14 @@ class EmbeddedStore:
         self._use(entry_id)
         return reply
 
+    async def peek(self, entry_id: str) -> bytes | None:
+        if (held := self._living(entry_id)) is None:
+            return None
+        return self._hot.get(entry_id) or await self._read(held, self._rows.reply)
+
     async def put(self, record: Record) -> None:
+        if not self._keeps_looks:
+            record = record.without_looks()
         weight = weigh(record, self._bytes_max)
         self._expire()
         await self._turn(partial(self._plan, record, weight))
@@ -222,6 +238,7 @@ class EmbeddedStore:
             if held is not None:
                 left.add(entry_id)
                 self._hot.drop(entry_id)
+                self._left(entry_id)
                 if held.group is not None:
                     self._threads.search_thread_does(self._vectors.remove, held.group, held.number)
         if record is not None:
@@ -311,14 +328,17 @@ class _Threads:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class _Terms:
     bytes_max: int
     hot_bytes_max: int
+    keeps_looks: bool
+    left: Callable[[str], None]
 
 
-def _load(path: Path, now_s: float, bytes_max: int) -> tuple[Rows, Rebuilt]:
-    rows = Rows(path)
+def _load(directory: Directory, now_s: float, bytes_max: int, keeps_looks: bool) -> tuple[Rows, Rebuilt]:
+    rows = Rows(directory.rows)
     try:
+        directory.keep_looks(keeps_looks, rows.erase_looks)
         return rows, rebuild(rows, now_s, bytes_max)
     except BaseException:
         rows.close()

@@ -65,6 +65,10 @@ class MemoryStore:
         self._use(entry_id)
         return record.reply
 
+    async def peek(self, entry_id: str) -> bytes | None:
+        record = self._record(entry_id)
+        return record.reply if record else None
+
     async def put(self, record: Record) -> None:
         weigh(record, self._bytes_max)
         entry = record.entry

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.admin.health import describe
+from gateway.admin.health import describe, privacy
 
 _SETTLE_S = 1.0
 
@@ -17,8 +17,10 @@ async def stats(request: Request) -> Response:
     return JSONResponse(
         running.account.report()
         | {
+            "shadow": running.account.shadow() | {"log": running.shadow_log.report()},
             "store": asdict(running.store.size()),
             "embedder": describe(running.embedding.state),
+            "privacy": privacy(running.settings),
             "prices": prices or "unknown",
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }

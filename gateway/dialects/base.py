@@ -42,6 +42,10 @@ class Dialect(Protocol):
 
     def usage(self, reply: Reply) -> Usage: ...
 
+    def text(self, reply: Reply) -> str:
+        """What a reader takes from a whole reply: the text of its answers, in order, without its envelope."""
+        ...
+
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         """The reply with new ids and times, consistent over all its chunks; everything else as it was."""
         ...

@@ -13,7 +13,7 @@ import orjson
 
 from gateway.dialects import openai_stream
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
-from gateway.dialects.parts import take_pictures, without_nulls
+from gateway.dialects.parts import prompt_of, take_pictures, without_nulls
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
@@ -47,6 +47,7 @@ _NOT_DONE_REASONS = {
     "content_filter": Unstored.REFUSED,
     "refusal": Unstored.REFUSED,
 }
+_SAID_FIRST = ("content", "reasoning", "reasoning_content")
 _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
 _ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
 _OWN_PREFIX = "chatcmpl-"
@@ -78,7 +79,8 @@ class OpenAIChat:
         if shaping := {k: v for k, v in options.items() if v and k not in _REPLAYED_STREAM_OPTIONS}:
             asked["stream_options"] = shaping
         include_usage = stream and options.get("include_usage") is True
-        return Question(model, asked, pictures, stream, include_usage, choices, _request_id(body, call))
+        prompt = prompt_of(messages)
+        return Question(model, asked, pictures, stream, include_usage, choices, prompt, _request_id(body, call))
 
     def framing(self) -> Framing:
         return ServerSentEvents()
@@ -113,6 +115,9 @@ class OpenAIChat:
         if not isinstance(usage, dict):
             return Usage(None, None)
         return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+
+    def text(self, reply: Reply) -> str:
+        return "\n\n".join(_text(choice["message"]) for choice in reply.body["choices"])
 
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         new: Object = {"created": fresh.now_s}
@@ -200,6 +205,12 @@ def _unstorable_choice(choice: Object) -> Unstored | None:
     if not any(message.get(key) for key in openai_stream.TEXTS):
         return Unstored.EMPTY
     return None
+
+
+def _text(message: Object) -> str:
+    """What the model says; what it thought counts only where it says nothing else."""
+    said = next((message[key] for key in _SAID_FIRST if message.get(key)), "")
+    return said if isinstance(said, str) else orjson.dumps(said).decode()
 
 
 def _count(value: Any) -> int | None:

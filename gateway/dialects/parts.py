@@ -8,6 +8,7 @@ from gateway.question import Bypass, NotCacheable, Object, PictureRef
 
 # Hints for a server's prefix cache: they change its speed, not its answer.
 _HINTS = frozenset(("cache_control", "prompt_cache_breakpoint"))
+_ANSWERING = ("assistant", "tool", "function")
 
 
 def take_pictures(messages: object) -> tuple[list[Object], tuple[PictureRef, ...]]:
@@ -18,10 +19,23 @@ def take_pictures(messages: object) -> tuple[list[Object], tuple[PictureRef, ...
     return [_message(message, pictures) for message in messages], tuple(pictures)
 
 
+def prompt_of(messages: list[Object]) -> str:
+    """The text that asks: of every message but the model's own and its tools', whatever its role is called."""
+    asking = [message for message in messages if message.get("role") not in _ANSWERING]
+    return "\n".join(text for message in asking for text in _texts(message.get("content")))
+
+
 def without_nulls(value: Object) -> Object:
     """Some SDKs write every unset field as null; servers read null as unset. One level only: in a schema or
     a tool's arguments a null may mean something."""
     return {key: item for key, item in value.items() if item is not None}
+
+
+def _texts(content: object) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    parts = content if isinstance(content, list) else []
+    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
 
 
 def _message(message: Object, pictures: list[PictureRef]) -> Object:

@@ -38,7 +38,7 @@ def view(name: str) -> guard.View:
 
 
 def asked(*names: str) -> Asked:
-    return Asked("question", "exact of " + ", ".join(names))
+    return Asked("question", "exact of " + ", ".join(names), "root")
 
 
 class HandMadeLooks:
@@ -86,9 +86,7 @@ def never(doubt: Doubt) -> Callable[[Entry], Doubt | None]:
 def always(entry: Entry) -> None: ...
 
 
-def terms(
-    highest: Rung = Rung.NEAR, fit: Callable[[Entry], Doubt | None] = always, floor: float | None = None
-) -> Terms:
+def terms(highest: Rung = Rung.NEAR, fit: Callable[[Entry], Doubt | None] = always, floor: float = 0.0) -> Terms:
     return Terms(highest, floor, fit)
 
 
@@ -297,11 +295,25 @@ async def test_what_is_below_the_threshold_is_not_verified() -> None:
     assert guarding.runs == 0
 
 
-async def test_an_operators_threshold_takes_the_place_of_the_embedders() -> None:
+async def test_a_floor_raises_the_embedders_threshold_and_never_lowers_it() -> None:
     store = await holding(stored(CARD))
+
+    assert Miss(Doubt.NEW_PICTURE) == await look_up(await holding(stored("far")), CARD, under=terms(floor=0.01))
 
     assert isinstance(await look_up(store, RECODED, under=terms(floor=0.99)), Near)
     assert Miss(Doubt.NEW_PICTURE) == await look_up(store, RECODED, under=terms(floor=0.999))
+
+
+async def test_a_score_above_the_limit_in_force_is_refused() -> None:
+    store = await holding(stored(CARD))
+    found = await look_up(store, RECODED)
+    assert isinstance(found, Near)
+    assert found.score > 0
+    just_within = Terms(Rung.NEAR, 0.0, always, guard_limit=found.score)
+    just_beyond = Terms(Rung.NEAR, 0.0, always, guard_limit=found.score * 0.99)
+
+    assert found == await look_up(store, RECODED, under=just_within)
+    assert Miss(Doubt.GUARD_LIMIT, found.similarity) == await look_up(store, RECODED, under=just_beyond)
 
 
 async def test_without_a_plain_view_or_an_embedder_nothing_is_near() -> None:

@@ -72,6 +72,7 @@ class DialectContract:
     dialect: ClassVar[Dialect]
     folder: ClassVar[str]  # of the recordings, in tests/wire
     minimal: ClassVar[dict[str, Any]]  # a request about one picture
+    asks: ClassVar[str]  # the text in it
     not_asked: ClassVar[dict[str, Any]]  # fields that are no part of the key, each with a value
     hints: ClassVar[tuple[str, ...]] = ()  # fields further in that are none either
     refused: ClassVar[dict[str, Bypass]]  # recorded requests that are no questions about pictures
@@ -104,6 +105,14 @@ class DialectContract:
             question = self.dialect.parse(call(request_.body))
             assert question.pictures
             assert b"base64," not in canonical(question.asked)
+
+    def test_the_prompt_is_told_and_never_shown(self, question_: Message) -> None:
+        minimal, question = self.dialect.parse(call(self.minimal)), self.dialect.parse(call(question_.body))
+
+        assert self.asks == minimal.prompt
+        assert self.asks not in repr(replace(minimal, asked=None))
+        assert question.prompt.strip()
+        assert "base64," not in question.prompt
 
     def test_a_change_of_any_asked_value_is_another_key(self, question_: Message) -> None:
         body = orjson.loads(question_.body)
@@ -163,6 +172,16 @@ class DialectContract:
         if isinstance(reply, Reply):
             self.assert_survives_streaming(reply)
 
+    def test_the_text_of_a_recorded_reply_is_in_it_and_is_all_that_a_reader_takes(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if isinstance(reply, Reply) and self.dialect.unstorable(reply) is None:
+            text = self.dialect.text(reply)
+            pieces = [piece for piece in text.split("\n\n") if piece]
+
+            assert pieces
+            assert all(orjson.dumps(piece)[1:-1] in orjson.dumps(reply.body) for piece in pieces)
+            assert text == self.dialect.text(self.dialect.renew(reply, self._asked(), FRESH))
+
     def test_any_reply_made_into_a_stream_and_back_has_the_same_body(self) -> None:
         @examples(15)
         @given(self.whole_bodies)
@@ -179,6 +198,7 @@ class DialectContract:
         assert isinstance(again, Reply), again
         assert reply.body == again.body
         assert self.dialect.usage(reply) == self.dialect.usage(again)
+        assert self.dialect.text(reply) == self.dialect.text(again)
         assert self.dialect.unstorable(reply) == self.dialect.unstorable(again)
 
     @examples(50)

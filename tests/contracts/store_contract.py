@@ -76,6 +76,10 @@ class StoreContract:
     def open(self, directory: Path, clock: Clock, bytes_max: int) -> Store:
         raise NotImplementedError("a store's test class says how it is opened")
 
+    def weight(self, record: Record) -> int:
+        """Bytes that a record counts for in this store's budget."""
+        return weigh(record, BYTES_MAX)
+
     @pytest.fixture
     def clock(self) -> Clock:
         return Clock()
@@ -259,7 +263,7 @@ class StoreContract:
     # Room
 
     async def test_the_least_recently_used_leaves_first(self, tmp_path: Path, clock: Clock) -> None:
-        each = weigh(record("1"), BYTES_MAX)
+        each = self.weight(record("1"))
         store = self.open(tmp_path / "small", clock, 3 * each)
         for name in "123":
             await store.put(record(name))
@@ -273,6 +277,19 @@ class StoreContract:
         size = store.size()
         assert (3, 3 * each, 3 * each, 1) == (size.entries, size.bytes, size.bytes_max, size.evicted)
         assert await store.check() == []
+        await store.close()
+
+    async def test_a_peek_gives_the_answer_and_is_no_use(self, tmp_path: Path, clock: Clock) -> None:
+        each = weigh(record("1"), BYTES_MAX)
+        store = self.open(tmp_path / "small", clock, 2 * each)
+        for name in "12":
+            await store.put(record(name))
+
+        assert await store.peek("id-1") == b"reply of 1"
+        assert await store.peek("id-0") is None
+        await store.put(record("3"))
+        assert await store.exact("exact-1") is None
+        assert await store.peek("id-1") is None
         await store.close()
 
     async def test_what_is_evicted_takes_its_vectors_along(self, tmp_path: Path, clock: Clock) -> None:

@@ -83,6 +83,15 @@ def wait_until_ready(stage: Stage) -> None:
     raise AssertionError("the embedder never became ready")
 
 
+def wait_until_noted(stage: Stage) -> None:
+    """The shadow log's lines are written by a thread of its own."""
+    for _ in range(10_000):
+        shadow = stage.stats()["shadow"]
+        if shadow["log"]["written"] + shadow["log"]["lost"] == shadow["requests"]:
+            return
+    raise AssertionError("a line of the shadow log never came")
+
+
 @pytest.fixture
 def stage(build: Build) -> Stage:
     return build()

@@ -67,6 +67,21 @@ def test_a_kill_loses_no_stored_answer_and_a_restart_serves_near_hits(tmp_path: 
             assert "detail=near" in ask(url, jpeg(cards.draw("48.20"), 88))
 
 
+def test_under_strict_privacy_a_kill_loses_near_hits_and_nothing_else(tmp_path: Path):
+    with serving(FakeUpstream()) as upstream:
+        with process(upstream, tmp_path, "--privacy", "strict") as (url, child):
+            ready(url, child)
+            ask(url, png(cards.draw("48.20")))
+            assert "detail=near" in ask(url, jpeg(cards.draw("48.20"), 90))
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        with process(upstream, tmp_path, "--privacy", "strict") as (url, child):
+            ready(url, child)
+            assert "detail=exact" in ask(url, png(cards.draw("48.20")))
+            assert "detail=pixel" in ask(url, png(cards.draw("48.20"), compress_level=1))
+            assert "detail=new-picture" in ask(url, jpeg(cards.draw("48.20"), 88))
+
+
 def test_a_clean_stop_keeps_answers_and_counters(tmp_path: Path):
     with serving(FakeUpstream()) as upstream:
         with process(upstream, tmp_path) as (url, child):

@@ -172,6 +172,27 @@ def test_a_bypass_is_no_part_of_the_hit_rate() -> None:
     assert kept.report()["bypasses"]["by_reason"] == {"no-picture": 8}
 
 
+def test_kinds_of_question_are_counted_where_the_cache_was_asked() -> None:
+    kept = account()
+    found = hit()
+    found.kinds = ("reading", "colour")
+    missed = trail(doubt=Doubt.STALE, kinds=("reading",))
+    for told in (found, missed, hit(), trail(bypass=Bypass.MODE_OFF, kinds=("reading",))):
+        kept.close_trail(told)
+
+    assert kept.report()["kinds"] == {"reading": {"requests": 2, "hits": 1}, "colour": {"requests": 1, "hits": 1}}
+    assert found.line(0)["kinds"] == "reading,colour"
+
+
+def test_the_bytes_kept_of_pictures_have_a_mean_and_a_median() -> None:
+    kept = account()
+    for sizes in ((10,), (20, 60), ()):
+        kept.close_trail(trail(stored="id", evidence_bytes=sizes))
+    kept.close_trail(trail(evidence_bytes=(9_000,)))  # not stored after all
+
+    assert kept.report()["evidence"] == {"pictures": 3, "bytes_mean": 30, "bytes_p50": 20}
+
+
 def test_the_report_is_json() -> None:
     kept = account(BY_TOKEN)
     for make in REASONS:

@@ -37,7 +37,7 @@ RECORDED = messages("openai_chat", "replies")
 
 
 def question(choices: int = 1, request_id: str | None = None) -> Question:
-    return Question("m", {}, (), stream=False, include_usage=False, choices=choices, request_id=request_id)
+    return Question("m", {}, (), stream=False, include_usage=False, choices=choices, prompt="", request_id=request_id)
 
 
 def answered(body: bytes = PLAIN, *headers: tuple[bytes, bytes], **facts: Any) -> Answered:

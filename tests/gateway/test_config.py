@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from gateway.config import PREFIX, Price, Settings, load_settings
 from gateway.errors import ConfigError
-from gateway.question import Mode
+from gateway.question import Mode, Scrutiny
+from gateway.strictness import DEFAULT_KINDS
 from tests.examples import examples
 
 UPSTREAM = "http://localhost:8000"
@@ -121,7 +122,7 @@ def test_a_flag_that_does_not_exist_is_named() -> None:
             ("ttl_s", "a day"),
         ),
         *(("mode", "fast"), ("store", "redis"), ("embedder", "blip"), ("clip_device", "tpu"), ("log_level", "loud")),
-        *(("threshold", 0), ("threshold", 1.01), ("threshold", "nan"), ("workers", 0), ("pixels_max", 0)),
+        *(("guard_limit", 0), ("guard_limit", 0.96), ("privacy", "secret"), ("workers", 0), ("pixels_max", 0)),
         *(
             ("connect_timeout_s", 0),
             ("read_timeout_s", -1),
@@ -281,3 +282,90 @@ def test_a_price_for_any_model_stands_behind_the_models_own() -> None:
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
     assert Mode.NEAR is load_settings(upstream=UPSTREAM).mode
+
+
+# Thresholds belong to an embedder
+
+
+@pytest.mark.parametrize(
+    ("embedder", "given", "by_embedder"),
+    [
+        ("auto", 0.97, {"clip": 0.97}),
+        ("clip", 0.97, {"clip": 0.97}),
+        ("dct", 0.7, {"dct": 0.7}),
+        ("auto", {"clip": 0.96, "dct": 0.7}, {"clip": 0.96, "dct": 0.7}),
+    ],
+)
+def test_a_bare_threshold_is_that_of_the_embedder_asked_for(embedder: str, given: Any, by_embedder: Any) -> None:
+    assert by_embedder == load_settings(upstream=UPSTREAM, embedder=embedder, threshold=given).threshold
+
+
+def test_a_threshold_may_come_from_file_and_environment(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml.write_text(f'upstream = "{UPSTREAM}"\nthreshold = {{ clip = 0.96, dct = 0.7 }}\n')
+    assert load_settings(toml).threshold == {"clip": 0.96, "dct": 0.7}
+
+    monkeypatch.setenv(PREFIX + "THRESHOLD", "0.98")
+    assert load_settings(upstream=UPSTREAM).threshold == {"clip": 0.98}
+
+
+@pytest.mark.parametrize("value", [0, 1.01, "nan", {"clip": 2}, {"blip": 0.9}])
+def test_a_threshold_that_cannot_work_is_refused_by_its_name(value: Any) -> None:
+    words = trouble(upstream=UPSTREAM, threshold=value)
+
+    assert words.startswith("threshold.")
+    assert "got" in words
+
+
+# Kinds of question
+
+
+def test_a_default_kind_is_tightened_by_its_name_and_keeps_its_pattern(toml: Path) -> None:
+    toml.write_text(f'upstream = "{UPSTREAM}"\n[[questions]]\nname = "reading"\nmode = "pixel"\n')
+    kinds = {kind.name: kind for kind in load_settings(toml).questions}
+
+    assert set(kinds) == {"reading", "counting", "comparing", "colour"}
+    assert kinds["reading"].mode is Mode.PIXEL
+    assert kinds["reading"].pattern == next(kind.pattern for kind in DEFAULT_KINDS if kind.name == "reading")
+    assert kinds["counting"] in DEFAULT_KINDS
+
+
+def test_a_kind_of_ones_own_joins_the_defaults(toml: Path) -> None:
+    toml.write_text(
+        f'upstream = "{UPSTREAM}"\n[[questions]]\nname = "病理"\npattern = "病|tumou?r"\n'
+        'guard = "strict"\nthreshold = 0.99\n'
+    )
+    own = load_settings(toml).questions[-1]
+
+    assert (own.name, own.mode, own.guard, own.threshold) == ("病理", Mode.NEAR, Scrutiny.STRICT, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"name": "own", "pattern": "(a"}, 'questions.0: "own": the pattern does not compile'),
+        ({"name": "reading", "pattern": "*"}, 'questions.0: "reading": the pattern does not compile'),
+        ({"name": "own"}, "questions.0.pattern: is needed"),
+        ({"pattern": "a"}, "questions.0.name: is needed"),
+        ({"name": "two words", "pattern": "a"}, "questions.0.name: "),
+        ({"name": "own", "pattern": ""}, "questions.0.pattern: "),
+        ({"name": "own", "pattern": "a", "mode": "fast"}, "questions.0.mode: "),
+        ({"name": "own", "pattern": "a", "mode": "shadow"}, 'questions.0: "own": mode must be one of off, exact'),
+        ({"name": "own", "pattern": "a", "guard": "lax"}, "questions.0.guard: "),
+        ({"name": "own", "pattern": "a", "threshold": 1.5}, "questions.0.threshold: "),
+        ({"name": "own", "pattern": "a", "rung": "exact"}, "questions.0.rung: is no setting"),
+        ("reading", "questions.0: "),
+    ],
+)
+def test_a_kind_that_cannot_work_is_refused_in_words(entry: Any, words: str) -> None:
+    assert trouble(upstream=UPSTREAM, questions=[entry]).startswith(words)
+
+
+def test_a_kind_given_twice_is_refused() -> None:
+    assert '"reading" is given twice' in trouble(upstream=UPSTREAM, questions=[{"name": "reading"}] * 2)
+
+
+def test_a_strict_guard_is_never_laxer_than_the_limit_in_force() -> None:
+    settings = load_settings(upstream=UPSTREAM, guard_limit=0.4)
+
+    assert [settings.limit(scrutiny) for scrutiny in Scrutiny] == [0.4, 0.4]
+    assert load_settings(upstream=UPSTREAM).limit(Scrutiny.STRICT) == 0.6

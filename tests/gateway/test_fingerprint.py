@@ -158,5 +158,18 @@ async def test_evidence_is_what_the_guard_needs_of_each_picture() -> None:
         assert np.array_equal(view.rgb, guard.decode(kept).rgb)
 
 
+async def test_evidence_is_held_to_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets: list[int | None] = []
+
+    def encode(view: guard.View, bytes_max: int | None = None) -> bytes:
+        budgets.append(bytes_max)
+        return b""
+
+    monkeypatch.setattr(guard, "encode", encode)
+    await Fingerprint([RED, BLUE], Workers(1), Embedding(), 10**6, evidence_bytes_max=70_000).evidence()
+
+    assert budgets == [70_000, 70_000]
+
+
 async def test_work_runs_in_another_thread() -> None:
     assert threading.get_ident() != await Workers(1).run(threading.get_ident)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from gateway import headers
 from gateway.errors import CallerError
-from gateway.question import Bypass, Mode, Wishes
+from gateway.question import Bypass, Mode, Scrutiny, Wishes
 from tests.examples import examples
 
 INF = float("inf")
@@ -259,7 +259,7 @@ def test_pragma_speaks_only_where_cache_control_is_silent() -> None:
     assert not headers.wishes(raw("Pragma: x")).no_cache
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", Mode.callers())
 def test_each_mode_can_be_asked_for_in_any_case(mode: Mode) -> None:
     assert mode is headers.wishes(raw(f"X-Lookalike-Mode:  {mode.upper()} ")).mode
 
@@ -275,11 +275,60 @@ def test_of_two_modes_the_stricter_counts() -> None:
     assert Mode.OFF is headers.wishes(raw("X-Lookalike-Mode: near", "X-Lookalike-Mode: off")).mode
 
 
-@given(st.sampled_from(list(Mode)), st.sampled_from(list(Mode)))
+@pytest.mark.parametrize(
+    ("value", "cosine"), [("0.97", 0.97), (" 1 ", 1.0), (".5", 0.5), ("1.0", 1.0), ("0.95", 0.95), ("1.", 1.0)]
+)
+def test_a_threshold_is_a_cosine(value: str, cosine: float) -> None:
+    assert cosine == headers.wishes(raw(f"X-Lookalike-Threshold: {value}")).threshold
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "0.0", "-0.5", "1.01", "97", "nan", "inf", "1e-1", "0,9", "0_9", "٠.٩", ".", "0.9, 0.95", "high"]
+)
+def test_a_threshold_that_is_no_cosine_is_the_callers_error(value: str) -> None:
+    with pytest.raises(CallerError, match=r"0\.97"):
+        headers.wishes([(b"x-lookalike-threshold", value.encode())])
+
+
+@examples(100)
+@given(st.binary(max_size=12))
+def test_whatever_a_threshold_says_it_is_a_cosine_or_the_callers_error(value: bytes) -> None:
+    try:
+        threshold = headers.wishes([(b"x-lookalike-threshold", value)]).threshold
+    except CallerError:
+        return
+    assert 0 < threshold <= 1
+
+
+def test_of_two_thresholds_the_higher_counts() -> None:
+    assert headers.wishes(raw("X-Lookalike-Threshold: 0.97", "X-Lookalike-Threshold: 0.9")).threshold == 0.97
+
+
+def test_a_strict_guard_can_be_asked_for() -> None:
+    assert Scrutiny.STRICT is headers.wishes(raw("X-Lookalike-Guard: Strict")).scrutiny
+    assert Scrutiny.STRICT is headers.wishes(raw("X-Lookalike-Guard: strict", "X-Lookalike-Guard: normal")).scrutiny
+    assert Scrutiny.NORMAL is headers.wishes(raw("X-Lookalike-Guard: normal")).scrutiny
+    with pytest.raises(CallerError, match="normal, strict"):
+        headers.wishes(raw("X-Lookalike-Guard: lax"))
+
+
+def test_no_wish_of_ours_travels_on() -> None:
+    ours = raw("X-Lookalike-Mode: exact", "X-Lookalike-Guard: strict", "X-Lookalike-Threshold: 0.9", "X-Other: 1")
+
+    assert headers.to_upstream(ours, readable=False) == raw("X-Other: 1")
+
+
+@given(st.sampled_from(list(Mode)), st.sampled_from(Mode.callers()))
 def test_a_caller_can_only_make_the_mode_stricter(operators: Mode, callers: Mode) -> None:
     order = [Mode.OFF, Mode.EXACT, Mode.PIXEL, Mode.NEAR]
+    climbs = Mode.NEAR if operators is Mode.SHADOW else operators
 
-    assert min(order.index(operators), order.index(callers)) == order.index(operators.stricter(callers))
+    assert min(order.index(climbs), order.index(callers)) == order.index(operators.stricter(callers))
+
+
+def test_shadow_is_not_a_callers_to_ask_for() -> None:
+    with pytest.raises(CallerError, match=r"off, exact, pixel, near$"):
+        headers.wishes(raw("X-Lookalike-Mode: shadow"))
 
 
 @examples(60)

@@ -16,7 +16,7 @@ from gateway.config import Settings
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.pictures import load
-from gateway.plan import Planner, Storing
+from gateway.plan import Forward, Planner, Storing
 from gateway.question import PictureRef, Question, Unstored
 from tests.fakes.pictures import card, data_url
 
@@ -45,7 +45,7 @@ def planner(store: MemoryStore) -> tuple[Planner, Workers]:
 
 def storing(workers: Workers, number: int) -> Storing:
     picture = load(PictureRef(data_url(card("48.20"))))
-    question = Question("m", {"n": number}, (), stream=False, include_usage=False, choices=1)
+    question = Question("m", {"n": number}, (), stream=False, include_usage=False, choices=1, prompt="")
     asked = ask(
         Scope("tenant", "openai-chat", "http://upstream", "/v1/chat/completions", "m", ()),
         {"n": number},
@@ -64,8 +64,8 @@ async def test_an_answer_waits_for_its_pictures_and_is_stored() -> None:
     plan, workers = planner(store)
     one, trail = storing(workers, 1), Trail("POST", "/", 0.0)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(plan.prepare, one)
-        await plan.finish(one, answered(), trail)
+        tasks.start_soon(plan.prepare, Forward(one))
+        await plan.finish(Forward(one), answered(), trail)
 
     assert trail.unstored is None
     assert await store.exact(one.asked.exact)
@@ -78,7 +78,7 @@ async def test_where_too_many_answers_wait_the_next_is_let_go() -> None:
     waiting = [storing(workers, number) for number in range(66)]
     async with anyio.create_task_group() as tasks:
         for one, trail in zip(waiting, trails, strict=True):
-            tasks.start_soon(plan.finish, one, answered(), trail)
+            tasks.start_soon(plan.finish, Forward(one), answered(), trail)
         await anyio.wait_all_tasks_blocked()
         for one in waiting:
             one.prepared.set()

@@ -1,18 +1,26 @@
 """Puts and removes entries until it is killed; says on stdout what the store has acknowledged.
 
-Run by test_kill.py: `python -m tests.cache.stores.putter DIRECTORY ROUND`.
+Run by test_kill.py: `python -m tests.cache.stores.putter DIRECTORY ROUND PRIVACY`.
 """
 
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 from cache.stores.embedded import EmbeddedStore
+from cache.stores.private import PrivateStore
 from tests.contracts.store_contract import Clock, record, unit
 
 
-async def main(directory: Path, round_: str) -> None:
-    store = EmbeddedStore.open(directory, Clock(), bytes_max=10**9)
+def opened(directory: Path, privacy: str) -> Any:
+    if privacy == "strict":
+        return PrivateStore.open(directory, Clock(), bytes_max=10**9, looks_bytes_max=10**6)
+    return EmbeddedStore.open(directory, Clock(), bytes_max=10**9)
+
+
+async def main(directory: Path, round_: str, privacy: str) -> None:
+    store = opened(directory, privacy)
     for number in range(100_000):
         name = f"{round_}-{number}"
         # Every third is too large for one page of the database's log, so that kills fall inside a write, too.
@@ -23,4 +31,5 @@ async def main(directory: Path, round_: str) -> None:
             print(f"removed {round_}-{number - 2}", flush=True)
 
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

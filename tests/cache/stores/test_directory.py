@@ -26,9 +26,9 @@ def test_the_secret_stays_and_only_the_owner_reads_it(tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     claim_and_release(tmp_path)
-    (tmp_path / "format").write_text("lookalike-store 2\n")
+    (tmp_path / "format").write_text("lookalike-store 9\n")
 
-    with pytest.raises(StoreFault, match="lookalike-store 2"):
+    with pytest.raises(StoreFault, match="lookalike-store 9"):
         Directory.claim(tmp_path)
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from cache.stores.embedded import EmbeddedStore
-from tests.contracts.store_contract import Clock, ids, unit
+from tests.cache.stores.putter import opened
+from tests.contracts.store_contract import ids, unit
 
 ROUNDS = 10
 SEED = 20_240_917
 
 
-def killed_after(directory: Path, round_: int, acknowledged: int, seconds: float) -> list[tuple[str, str]]:
+def killed_after(
+    directory: Path, privacy: str, round_: int, acknowledged: int, seconds: float
+) -> list[tuple[str, str]]:
     """(deed, name) of everything that a process said was done before it was killed."""
-    command = [sys.executable, "-m", "tests.cache.stores.putter", str(directory), str(round_)]
+    command = [sys.executable, "-m", "tests.cache.stores.putter", str(directory), str(round_), privacy]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(acknowledged)]
@@ -31,15 +33,16 @@ def killed_after(directory: Path, round_: int, acknowledged: int, seconds: float
 
 @pytest.mark.slow
 @pytest.mark.anyio
-async def test_a_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("privacy", ["standard", "strict"])
+async def test_a_kill_loses_nothing_acknowledged(tmp_path: Path, privacy: str) -> None:
     chance = random.Random(SEED)
     present: set[str] = set()
     removed: set[str] = set()
     for round_ in range(ROUNDS):
-        for deed, name in killed_after(tmp_path, round_, chance.randint(1, 40), chance.random() * 0.02):
+        for deed, name in killed_after(tmp_path, privacy, round_, chance.randint(1, 40), chance.random() * 0.02):
             (present if deed == "put" else removed).add(name)
 
-        store = EmbeddedStore.open(tmp_path, Clock(), bytes_max=10**9)
+        store = opened(tmp_path, privacy)
         assert await store.check() == []
         for name in present - removed:
             reply = await store.reply(f"id-{name}")
@@ -47,8 +50,10 @@ async def test_a_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
             assert reply is not None or name == unsaid_removal(present, removed, round_), name
         for name in removed:
             assert await store.exact(f"exact-{name}") is None, name
-        found = set(await ids(store, unit(1), floor=-1, most=100_000))
+        near = set(await ids(store, unit(1), floor=-1, most=100_000))
+        found = near if privacy == "standard" else {held.entry.id for held in store._rows._index}
         assert len(found) == store.size().entries
+        assert near == (found if privacy == "standard" else set())
         assert store.size().set_aside == 0
         present = {one.removeprefix("id-") for one in found}  # with what was put and not said in time
         await store.close()

@@ -70,6 +70,7 @@ class TestOpenAIChat(DialectContract):
     dialect = OpenAIChat()
     folder = "openai_chat"
     minimal = MINIMAL
+    asks = "What is it?"
     not_asked = {  # noqa: RUF012
         "stream": True,
         "stream_options": {"include_usage": True, "include_obfuscation": False},

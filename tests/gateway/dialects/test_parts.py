@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.parts import take_pictures, without_nulls
+from gateway.dialects.parts import prompt_of, take_pictures, without_nulls
 from gateway.question import Bypass, NotCacheable, PictureRef
 
 URL = "data:image/png;base64,AAAA"
@@ -141,3 +141,23 @@ def test_nulls_are_unset_on_one_level_only() -> None:
         "d": 0,
         "e": "",
     }
+
+
+def test_the_prompt_is_all_text_that_is_not_the_models_or_a_tools() -> None:
+    messages = [
+        {"role": "system", "content": "one"},
+        {"role": "developer", "content": [text("two")]},
+        user(picture(), text("three"), text("four")),
+        {"role": "assistant", "content": "not this"},
+        {"role": "tool", "content": "nor this"},
+        {"role": ["odd"], "content": "five"},
+        {"content": "six"},
+        {"role": "user", "content": None},
+    ]
+
+    assert prompt_of(take_pictures(messages)[0]) == "one\ntwo\nthree\nfour\nfive\nsix"
+
+
+@pytest.mark.parametrize("odd", [{"type": "text"}, {"type": "text", "text": 5}, {"type": "text", "text": None}])
+def test_a_text_part_without_text_adds_nothing_to_the_prompt(odd: dict[str, Any]) -> None:
+    assert prompt_of([user(odd, text("read"))]) == "read"
