@@ -96,8 +96,8 @@ def test_check_erases_nothing_and_says_what_a_strict_start_will(tmp_path: Path):
 
     assert said.exit_code == 0
     assert "erases them when it starts under strict privacy" in said.output
-    assert b"LKE1" in before
-    assert b"LKE1" in b"".join(sorted(file.read_bytes() for file in (tmp_path / "store").rglob("*.db")))
+    assert b"LKE2" in before
+    assert b"LKE2" in b"".join(sorted(file.read_bytes() for file in (tmp_path / "store").rglob("*.db")))
 
 
 def test_check_names_the_kind_whose_pattern_does_not_compile(tmp_path: Path):

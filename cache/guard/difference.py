@@ -53,39 +53,51 @@ class Difference:
     coarse: Peak  # ... and at the three coarser ones
 
 
+class Scale(NamedTuple):
+    """Relative differences at one scale, the limit they have there, and the pair's noise."""
+
+    found: Plane
+    limit: float
+    noise: float
+
+    @property
+    def peak(self) -> Peak:
+        value, x, y = peak_of(self.found)
+        return Peak(value / self.limit, x, y)
+
+
 def luma_difference(mine: Plane, other: Plane) -> Difference:
     """Of two equally sharp planes on one grid, tone undone."""
     levels = _smoothed(as_plane(cv2.subtract(mine, other)))
-    scales = luma_scales(mine, other)
-    finest, noise = next(scales)
-    fine = max(peak_of(finest), peak_of(next(scales)[0]))
-    return Difference(levels, noise, fine, max(peak_of(found) for found, _ in scales))
+    scales = luma_scales(mine, other, levels)
+    finest = next(scales)
+    fine = max(finest.peak, next(scales).peak)
+    return Difference(levels, finest.noise, fine, max(scale.peak for scale in scales))
 
 
-def luma_scales(mine: Plane, other: Plane) -> Iterator[tuple[Plane, float]]:
-    """At five scales, each half the one before: the difference over its limit, and the pair's noise there."""
+def luma_scales(mine: Plane, other: Plane, levels: Plane | None = None) -> Iterator[Scale]:
+    """At five scales, each half the one before. `levels` is the finest difference smoothed, if it is known."""
     calm = as_plane(cv2.min(local_range(_levels(mine)), local_range(_levels(other))))
     rest = as_plane(cv2.subtract(mine, other))
     for scale in range(2 + len(_LIMITS_COARSE)):
         if scale > 0:
             rest, calm = _halved(rest, calm)
+        smoothed = levels if scale == 0 and levels is not None else _smoothed(rest)
         if scale < 2:
-            found = _relative(_smoothed(rest), calm, _FLOOR_FINE)
+            found = _relative(smoothed, calm, _FLOOR_FINE)
             noise = near_top(found[:: 4 - 2 * scale, :: 4 - 2 * scale], _NOISE_SHARE)
-            limit = _finest_limit(noise) if scale == 0 else min(0.35 + 0.9 * noise, 1.0)
+            yield Scale(found, _finest_limit(noise) if scale == 0 else min(0.35 + 0.9 * noise, 1.0), noise)
         else:
-            found, noise = _relative(_smoothed(rest), calm, _FLOOR_COARSE), 0.0
-            limit = _LIMITS_COARSE[scale - 2]
-        yield found * np.float32(1 / limit), noise
+            yield Scale(_relative(smoothed, calm, _FLOOR_COARSE), _LIMITS_COARSE[scale - 2], 0.0)
 
 
 def colour_peak(stored: Rgb, asked: Rgb) -> Peak:
     """Largest difference in chroma over its limit, of two pictures on one grid, tone undone."""
-    return max(map(peak_of, colour_scales(stored, asked)))
+    return max(scale.peak for scale in colour_scales(stored, asked))
 
 
-def colour_scales(stored: Rgb, asked: Rgb) -> Iterator[Plane]:
-    """At three scales, the difference in chroma over its limit."""
+def colour_scales(stored: Rgb, asked: Rgb) -> Iterator[Scale]:
+    """The same for chroma, at three scales."""
     mine, other = _chroma(stored), _chroma(asked)
     have = 0.0
     for sigma, limit in _COLOUR_LIMITS:
@@ -97,7 +109,7 @@ def colour_scales(stored: Rgb, asked: Rgb) -> Iterator[Plane]:
         allowed = cv2.addWeighted(cv2.max(_length(mine), _length(other)), _COLOUR_SHARE, away, 0, _COLOUR_FLOOR)
         found = as_plane(cv2.divide(away, allowed))
         noise = near_top(found[::3, ::3], _NOISE_SHARE)
-        yield found * np.float32(1 / min(limit, _COLOUR_QUIET + _COLOUR_PER_NOISE * noise))
+        yield Scale(found, min(limit, _COLOUR_QUIET + _COLOUR_PER_NOISE * noise), noise)
 
 
 def peak_of(found: Plane) -> Peak:

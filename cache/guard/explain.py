@@ -46,14 +46,14 @@ def explain(stored: View, asked: View) -> Explanation:
 def _heat(seen: Seen) -> Heat:
     size = seen.mine.shape[1], seen.mine.shape[0]
     heat: Heat = np.zeros(seen.mine.shape, np.float32)
-    for scale, (found, _) in enumerate(luma_scales(seen.mine, seen.other)):
-        if scale >= _FINE_SCALES or not seen.by_steps:
-            heat = np.maximum(heat, _at(found, size))
+    for number, scale in enumerate(luma_scales(seen.mine, seen.other)):
+        if number >= _FINE_SCALES or not seen.by_steps:
+            heat = np.maximum(heat, _at(scale.found, size) / scale.limit)
     if seen.by_steps:
         heat = np.maximum(heat, _in_steps(seen))
     whole = np.pad(heat, seen.edge)
-    for found in colour_scales(seen.toned, seen.frame.asked):
-        whole = np.maximum(whole, _at(found, (whole.shape[1], whole.shape[0])))
+    for scale in colour_scales(seen.toned, seen.frame.asked):
+        whole = np.maximum(whole, _at(scale.found, (whole.shape[1], whole.shape[0])) / scale.limit)
     return whole
 
 

@@ -104,7 +104,7 @@ def writing_in(luma: Gray) -> Writing | None:
 def largest_near(difference: Plane, writing: Writing, scale: float) -> Values:
     """The largest of `difference`, a frame of which the writing's places are shares, near each sign."""
     height, width = difference.shape
-    levels = as_bytes(np.minimum(difference * _PER_LEVEL, 255))
+    levels = as_bytes(cv2.convertScaleAbs(difference, alpha=_PER_LEVEL))
     column = np.clip((writing.x * width).astype(np.int32), 0, width - 1)
     row = np.clip((writing.y * height).astype(np.int32), 0, height - 1)
     reach = np.clip(np.ceil(np.log2(writing.size * scale * _REACH)), 3, 7).astype(np.int32)

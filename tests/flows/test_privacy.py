@@ -21,7 +21,7 @@ from tests.flows.test_openai_sdk import ask
 PROMPT, CREDENTIAL = "What does this very private card cost?", "sk-very-secret"
 RECODED = data_url(jpeg(cards.draw("48.20"), 70), "image/jpeg")
 SAME_PIXELS = data_url(png(cards.draw("48.20"), compress_level=1))
-PICTURE_FILES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"WEBP", b"IHDR", b"JFIF", b"LKE1", b"iVBORw0KGgo", b"/9j/")
+PICTURE_FILES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"WEBP", b"IHDR", b"JFIF", b"LKE2", b"iVBORw0KGgo", b"/9j/")
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def test_the_same_search_finds_the_evidence_of_a_standard_store(upstream: str, t
         detail(stage, data_url(card("48.20")), keep=True)
 
     found = traces(tmp_path)
-    assert b"LKE1" in found
+    assert b"LKE2" in found
     assert len([trace for trace in found if len(trace) == 16]) == 3  # the vector
     assert not {PROMPT.encode(), CREDENTIAL.encode()} & set(found)
 
