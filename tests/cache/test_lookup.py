@@ -5,9 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import anyio
-import numpy as np
 import pytest
-from PIL import Image
 
 from cache import guard
 from cache.entry import Entry, Record
@@ -16,6 +14,8 @@ from cache.lookup import Embedded, Exact, Found, Miss, Near, Pixel, Rung, Sizes,
 from cache.stores.memory import MemoryStore
 from cache.verdict import Doubt, Verdict
 from gateway.demo import cards
+from gateway.pictures import Picture
+from gateway.pictures import view as view_of_file
 from tests.contracts.store_contract import Clock, pictures, record, unit
 
 pytestmark = pytest.mark.anyio
@@ -29,12 +29,11 @@ ALIKE = 0.9
 @cache
 def view(name: str) -> guard.View:
     price, form, *again = name.split() if name[0].isdigit() else ("99.99", "png")
-    card = cards.draw(price)
-    if form == "jpeg":
-        data = BytesIO()
-        card.save(data, "JPEG", quality=70 if again else 85)
-        card = Image.open(data)
-    return guard.view_of(np.asarray(card.convert("RGB")), card.size)
+    data = BytesIO()
+    cards.draw(price).save(data, form.upper(), quality=70 if again else 85)
+    seen = view_of_file(Picture(data.getvalue(), name))
+    assert seen is not None
+    return seen
 
 
 def asked(*names: str) -> Asked:
