@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         0.95, gt=0, le=0.95, description="Largest local difference, against what re-encoding explains, of one picture"
     )
     guard_limit_strict: float = Field(
-        0.6, gt=0, le=0.95, description="The same, for callers and kinds of question that ask for a strict guard"
+        0.8, gt=0, le=0.95, description="The same, for callers and kinds of question that ask for a strict guard"
     )
     questions: tuple[Kind, ...] = Field(DEFAULT_KINDS, description="Kinds of question, and what each demands")
     clip_model: str = Field("ViT-B-32", description="open_clip model name")

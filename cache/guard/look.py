@@ -30,7 +30,7 @@ def look(
         return Different(Doubt.RESOLUTION)
     found = luma_difference(mine, other)
     if not trace.at_most("largest coarse difference", found.coarse.value, LIMIT):
-        return _refused(Doubt.LOCAL_CHANGE, found.coarse, common)
+        return _refused(Doubt.LOCAL_CHANGE, max(found.coarse, found.fine), common)  # how much, at its clearest
     fine = _by_noise(found, sigma, legible, common, trace)
     if isinstance(fine, Different) and frame.steps is not None:
         by_steps = _by_steps(as_plane(mine - other), edge, frame, legible, trace)

@@ -368,4 +368,4 @@ def test_a_strict_guard_is_never_laxer_than_the_limit_in_force() -> None:
     settings = load_settings(upstream=UPSTREAM, guard_limit=0.4)
 
     assert [settings.limit(scrutiny) for scrutiny in Scrutiny] == [0.4, 0.4]
-    assert load_settings(upstream=UPSTREAM).limit(Scrutiny.STRICT) == 0.6
+    assert load_settings(upstream=UPSTREAM).limit(Scrutiny.STRICT) == 0.8
