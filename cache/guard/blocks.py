@@ -5,10 +5,11 @@ its original by half a step at most, in every frequency of every block: a far sh
 one under which ringing round small text is no difference at all, while a changed stroke is one of several steps.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.guard.pixels import Plane
+from cache.guard.pixels import Plane, as_plane
 
 Steps = NDArray[np.float32]  # (8, 8): the luma rounding steps of a JPEG file, vertical by horizontal frequency
 
@@ -37,16 +38,20 @@ def coarseness(steps: Steps | None) -> float:
 
 
 def rounding(difference: Plane, steps: Steps, origin: tuple[int, int]) -> Plane:
-    """Per block, the largest difference in any frequency, in steps: 0.5 is what rounding explains.
+    """Around each pixel's block, the largest difference in any frequency, in steps: 0.5 is what rounding explains.
 
-    `origin` is the (row, column) of the first whole block in `difference`; what lies outside whole blocks is left out.
+    `origin` is the (row, column) of the first whole block in `difference`. Blocks that are cut off at an edge are
+    continued as an encoder does it, so that no pixel goes unseen.
     """
-    top, left = origin
-    down, across = (difference.shape[0] - top) // _SIDE, (difference.shape[1] - left) // _SIDE
-    whole = difference[top : top + down * _SIDE, left : left + across * _SIDE]
+    height, width = difference.shape
+    top, left = -origin[0] % _SIDE, -origin[1] % _SIDE
+    bottom, right = -(top + height) % _SIDE, -(left + width) % _SIDE
+    whole = as_plane(cv2.copyMakeBorder(difference, top, bottom, left, right, cv2.BORDER_REPLICATE))
+    down, across = whole.shape[0] // _SIDE, whole.shape[1] // _SIDE
     high = np.matmul(_COSINES, whole.reshape(down, _SIDE, across * _SIDE))  # (down, 8, across * 8)
     both = np.matmul(high.reshape(down, _SIDE, across, _SIDE), _COSINES.T)  # (down, 8, across, 8)
-    return np.asarray((np.abs(both) / (steps[:, None, :] + _SLACK)).max(axis=(1, 3)), np.float32)
+    largest = (np.abs(both) / (steps[:, None, :] + _SLACK)).max(axis=(1, 3))
+    return as_plane(largest.repeat(_SIDE, 0).repeat(_SIDE, 1)[top : top + height, left : left + width])
 
 
 def steps_of_ink(ink: NDArray[np.float32], steps: Steps) -> NDArray[np.float32]:

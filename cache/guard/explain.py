@@ -49,21 +49,12 @@ def _heat(seen: Seen) -> Heat:
     for number, scale in enumerate(luma_scales(seen.mine, seen.other)):
         if number >= _FINE_SCALES or not seen.by_steps:
             heat = np.maximum(heat, _at(scale.found, size) / scale.limit)
-    if seen.by_steps:
-        heat = np.maximum(heat, _in_steps(seen))
-    whole = np.pad(heat, seen.edge)
+    if seen.by_steps and seen.frame.steps is not None:
+        steps = rounding(as_plane(seen.mine - seen.other), seen.frame.steps, seen.frame.origin)
+        heat = np.maximum(heat, steps / STEPS_MAX)
     for scale in colour_scales(seen.toned, seen.frame.asked):
-        whole = np.maximum(whole, _at(scale.found, (whole.shape[1], whole.shape[0])) / scale.limit)
-    return whole
-
-
-def _in_steps(seen: Seen) -> Plane:
-    assert seen.frame.steps is not None
-    row, column = ((first - seen.edge) % 8 for first in seen.frame.origin)
-    found = rounding(as_plane(seen.mine - seen.other), seen.frame.steps, (row, column)) / STEPS_MAX
-    heat = np.zeros(seen.mine.shape, np.float32)
-    heat[row : row + 8 * found.shape[0], column : column + 8 * found.shape[1]] = found.repeat(8, 0).repeat(8, 1)
-    return as_plane(heat)
+        heat = np.maximum(heat, _at(scale.found, size) / scale.limit)
+    return np.asarray(heat, np.float32)
 
 
 def _at(found: Plane, size: tuple[int, int]) -> Plane:

@@ -98,7 +98,7 @@ def lay_out(stored: Scene, asked: Scene, common: Common, side_max: int) -> Frame
     height, width = base.shape[:2]
     placement = _settled(placement, base, second)
     laid = _laid(second.view.rgb, placement, base)
-    rows, columns = _inside(placement.overlap(), width, height)
+    rows, columns = _inside(placement.overlap(), width, height, 0 if placement == Placement() else _EDGE_PX)
     if rows.stop - rows.start < _FRAME_MIN_PX or columns.stop - columns.start < _FRAME_MIN_PX:
         return Doubt.RESOLUTION
     one, two = np.ascontiguousarray(base[rows, columns]), np.ascontiguousarray(laid[rows, columns])
@@ -190,7 +190,7 @@ def _laid(second: Rgb, placement: Placement, base: Rgb) -> Rgb:
     return lay(second, placement, (width, height), cubic=True)
 
 
-def _inside(part: Box, width: int, height: int) -> tuple[slice, slice]:
-    rows = slice(math.ceil(part.top * height - 1e-6) + _EDGE_PX, int(part.bottom * height + 1e-6) - _EDGE_PX)
-    columns = slice(math.ceil(part.left * width - 1e-6) + _EDGE_PX, int(part.right * width + 1e-6) - _EDGE_PX)
+def _inside(part: Box, width: int, height: int, edge_px: int) -> tuple[slice, slice]:
+    rows = slice(math.ceil(part.top * height - 1e-6) + edge_px, int(part.bottom * height + 1e-6) - edge_px)
+    columns = slice(math.ceil(part.left * width - 1e-6) + edge_px, int(part.right * width + 1e-6) - edge_px)
     return rows, columns

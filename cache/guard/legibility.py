@@ -9,7 +9,7 @@ import numpy as np
 from cache.guard.blocks import Steps, steps_of_ink
 from cache.guard.difference import Peak
 from cache.guard.frame import Common, Frame
-from cache.guard.pixels import Plane, as_plane
+from cache.guard.pixels import Plane
 from cache.guard.placement import WHOLE, box_to_box
 from cache.guard.scene import Scene
 from cache.guard.writing import Values, largest_near
@@ -37,15 +37,11 @@ class Legibility:
         allowed = _LEVELS_SHARE * self._writing.smallest_change(self._scale, blur_px)
         return self._peak(levels, allowed)
 
-    def of_steps(self, found: Plane, steps: Steps, origin: tuple[int, int], shape: tuple[int, ...]) -> Peak:
-        """The same for a difference told per block of a JPEG file, in its steps; `shape` is that of the frame."""
+    def of_steps(self, found: Plane, steps: Steps) -> Peak:
+        """The same for a difference told in the steps of a JPEG file."""
         if self._writing is None or not len(self._writing):
             return Peak(0.0)
-        whole = np.zeros(shape, np.float32)
-        rows, columns = found.shape[0] * 8, found.shape[1] * 8
-        whole[origin[0] : origin[0] + rows, origin[1] : origin[1] + columns] = found.repeat(8, 0).repeat(8, 1)
-        allowed = _STEPS_SHARE * steps_of_ink(self._writing.ink(self._scale), steps)
-        return self._peak(as_plane(whole), allowed)
+        return self._peak(found, _STEPS_SHARE * steps_of_ink(self._writing.ink(self._scale), steps))
 
     def _peak(self, difference: Plane, allowed: Values) -> Peak:
         assert self._writing is not None

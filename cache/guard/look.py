@@ -24,8 +24,8 @@ def look(
     two pictures is undone, else a blur at most."""
     toned = tone.applied(frame.stored)
     undo = filtered_alike if fitted else alike
-    mine, other, sigma, edge = undo(as_plane(gray(toned)), as_plane(gray(frame.asked)))
-    trace.seen = Seen(common, frame, toned, mine, other, edge, by_steps=False)
+    mine, other, sigma = undo(as_plane(gray(toned)), as_plane(gray(frame.asked)))
+    trace.seen = Seen(frame, toned, mine, other, by_steps=False)
     if not trace.at_most("blur, px", sigma, BLUR_SIGMA_MAX):
         return Different(Doubt.RESOLUTION)
     found = luma_difference(mine, other)
@@ -33,9 +33,9 @@ def look(
         return _refused(Doubt.LOCAL_CHANGE, max(found.coarse, found.fine), common)  # how much, at its clearest
     fine = _by_noise(found, sigma, legible, common, trace)
     if isinstance(fine, Different) and frame.steps is not None:
-        by_steps = _by_steps(as_plane(mine - other), edge, frame, legible, trace)
+        by_steps = _by_steps(as_plane(mine - other), frame, legible, trace)
         if by_steps is not None:
-            trace.seen = Seen(common, frame, toned, mine, other, edge, by_steps=True)
+            trace.seen = Seen(frame, toned, mine, other, by_steps=True)
             fine = by_steps
     if isinstance(fine, Different):
         return fine
@@ -56,15 +56,14 @@ def _by_noise(found: Difference, sigma: float, legible: Legibility, common: Comm
     return Same(max(found.fine.value, writing.value))
 
 
-def _by_steps(difference: Plane, edge: int, frame: Frame, legible: Legibility, trace: Trace) -> Same | None:
+def _by_steps(difference: Plane, frame: Frame, legible: Legibility, trace: Trace) -> Same | None:
     """Same where the file's own steps explain what its pair's noise does not; None where they do not."""
     assert frame.steps is not None
-    origin = (frame.origin[0] - edge) % 8, (frame.origin[1] - edge) % 8
-    steps = rounding(difference, frame.steps, origin)
+    steps = rounding(difference, frame.steps, frame.origin)
     largest = peak_of(steps / STEPS_MAX)
     if largest.value > LIMIT:
         return None
-    writing = legible.of_steps(steps, frame.steps, origin, difference.shape)
+    writing = legible.of_steps(steps, frame.steps)
     if writing.value > LIMIT:
         return None
     while trace.steps[-1].name != "largest coarse difference":

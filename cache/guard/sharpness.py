@@ -12,7 +12,6 @@ from cache.guard.pixels import Gray, Plane, as_plane, smooth
 BLUR_SIGMA_MAX = 1.3
 _SIGMAS = (0.35, 0.45, 0.55, 0.65, 0.8, 1.0, 1.25, 1.6)
 _ALIKE_LOG = 0.03  # difference of gradient energy (logarithm) that needs no undoing
-_KERNEL_EDGE_PX = 2  # where the filter has no neighbours
 _SAMPLE_ROWS = 200  # rows above and below the middle that the blur is found on
 
 # Levels: what disappears at the smaller size where it is worst. Smooth enlargements lose 2-6, text and
@@ -20,24 +19,19 @@ _SAMPLE_ROWS = 200  # rows above and below the middle that the blur is found on
 DETAIL_LEVELS = 15.0
 
 
-def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float, int]:
-    """Both planes equally sharp, the sigma that this took, and how many rows and columns were cut off at each edge,
-    where blur reached them."""
+def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
+    """Both planes equally sharp, and the sigma that this took. No pixel is left out, at the edges neither."""
     power, target = _gradient_energy(mine), _gradient_energy(other)
     if abs(math.log((power + 1e-3) / (target + 1e-3))) < _ALIKE_LOG:
-        return mine, other, 0.0, 0
+        return mine, other, 0.0
     if power > target:
         sigma = _sigma_towards(mine, power, target)
-        mine = smooth(mine, sigma)
-    else:
-        sigma = _sigma_towards(other, target, power)
-        other = smooth(other, sigma)
-    edge = math.ceil(2 * sigma)
-    inner = slice(edge, -edge), slice(edge, -edge)
-    return np.ascontiguousarray(mine[inner]), np.ascontiguousarray(other[inner]), sigma, edge
+        return smooth(mine, sigma), other, sigma
+    sigma = _sigma_towards(other, target, power)
+    return mine, smooth(other, sigma), sigma
 
 
-def filtered_alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float, int]:
+def filtered_alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
     """As `alike`, by the one small filter that explains the difference best."""
     turned = _gradient_energy(mine) < _gradient_energy(other)
     sharp, soft = (other, mine) if turned else (mine, other)
@@ -45,9 +39,7 @@ def filtered_alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float, int]
     if kernel is None:
         return alike(mine, other)
     done = kernel.applied(sharp)
-    mine, other = (soft, done) if turned else (done, soft)
-    inner = slice(_KERNEL_EDGE_PX, -_KERNEL_EDGE_PX), slice(_KERNEL_EDGE_PX, -_KERNEL_EDGE_PX)
-    return np.ascontiguousarray(mine[inner]), np.ascontiguousarray(other[inner]), kernel.sigma_px, _KERNEL_EDGE_PX
+    return (soft, done, kernel.sigma_px) if turned else (done, soft, kernel.sigma_px)
 
 
 def shows_more(large: Gray, ratio: float, share: float) -> bool:

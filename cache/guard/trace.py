@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cache.guard.frame import Common, Frame
+from cache.guard.frame import Frame
 from cache.guard.pixels import Plane, Rgb
 
 
@@ -20,12 +20,10 @@ class Step:
 class Seen:
     """The two pictures as they were compared in the end: on one grid, everything undone that was undone."""
 
-    common: Common
     frame: Frame
     toned: Rgb  # the stored picture at the asked one's tone
-    mine: Plane  # its luma, `edge` rows and columns short at each side, and the asked picture's, equally sharp
+    mine: Plane  # its luma, and the asked picture's, equally sharp
     other: Plane
-    edge: int
     by_steps: bool  # the JPEG file's own steps explain the fine differences
 
 
