@@ -1,0 +1,145 @@
+"""The parts that explain a copy, each by itself: what it undoes exactly, and what it must not."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from cache import guard
+from cache.guard.blocks import rounding
+from cache.guard.kernel import fit_kernel
+from cache.guard.pixels import Plane, as_plane, gray
+from cache.guard.resampling import resized_like
+from cache.guard.writing import largest_near, writing_in
+from cache.verdict import Different, Same
+from tests.cache.test_guard import both, compared, page, resized, scene, through, view
+
+KERNELS = ["LANCZOS", "BICUBIC", "BILINEAR", "BOX", "HAMMING", "NEAREST"]
+
+
+def luma(picture: Image.Image) -> Plane:
+    return as_plane(gray(np.asarray(picture)))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("factor", [0.4, 0.73, 1.5])
+def test_the_resampler_is_found_and_leaves_nothing(name: str, factor: float) -> None:
+    picture = page()
+    copy = picture.resize((round(640 * factor), round(720 * factor)), Image.Resampling[name])
+
+    assert np.array_equal(resized_like(np.asarray(picture), np.asarray(copy)), np.asarray(copy))
+
+
+@pytest.mark.parametrize("how", [cv2.INTER_LINEAR, cv2.INTER_CUBIC])
+def test_resamplers_that_do_not_average_are_known_too(how: int) -> None:
+    picture = np.asarray(page())
+    copy = np.asarray(cv2.resize(picture, (400, 450), interpolation=how), np.uint8)
+
+    assert np.array_equal(resized_like(picture, copy), copy)
+
+
+def test_a_small_enlargement_is_the_same_and_a_smaller_original_is_not_served_for_more() -> None:
+    assert isinstance(compared(page(), resized(1.4)(page())), Same)
+    assert isinstance(compared(resized(0.7)(page()), page()), Different)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.8, 1.1])
+def test_the_kernel_of_a_blur_is_that_blur(sigma: float) -> None:
+    plane = luma(scene())
+    soft = as_plane(cv2.GaussianBlur(plane, (0, 0), sigma))
+    kernel = fit_kernel(plane, soft)
+
+    assert kernel is not None
+    assert kernel.taps.sum() == pytest.approx(1, abs=1e-4)
+    assert kernel.sigma_px == pytest.approx(sigma, abs=0.15)
+    assert float(np.abs(kernel.applied(plane) - soft).max()) < 6
+
+
+def test_what_needs_no_filter_gets_none() -> None:
+    plane = luma(scene())
+
+    assert fit_kernel(plane, plane) is None
+    assert fit_kernel(np.full((200, 200), 90, np.float32), np.full((200, 200), 90, np.float32)) is None
+
+
+@pytest.mark.parametrize("quality", [30, 60, 90])
+@pytest.mark.parametrize("cut", [0, 3])
+def test_an_encoding_stays_within_its_own_steps_and_a_spot_does_not(quality: int, cut: int) -> None:
+    picture = page().convert("L").point([60 + level // 2 for level in range(256)])  # nothing to be clipped
+    copy = through("JPEG", quality)(picture)
+    difference = (luma(picture.convert("RGB")) - luma(copy))[cut:, cut:]
+    spot = difference.copy()
+    spot[:6, :6] += 90  # in a block that is cut off where `cut` is not 0
+
+    within = rounding(difference, copy.steps, (-cut % 8, -cut % 8))
+    beyond = rounding(spot, copy.steps, (-cut % 8, -cut % 8))
+
+    assert within.shape == beyond.shape == difference.shape
+    assert float(within[8:, 8:].max()) <= 0.6
+    assert float(beyond[:5, :5].min()) > 1.5
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_strokes_are_measured(width: int) -> None:
+    picture = Image.new("L", (400, 200), 240)
+    draw = ImageDraw.Draw(picture)
+    for x in range(30, 360, 14):  # a row of sevens
+        draw.line((x, 80, x + 8, 80), 60, width)
+        draw.line((x + 8, 80, x + 2, 96), 60, width)
+    writing = writing_in(np.asarray(picture))
+
+    assert writing is not None
+    assert len(writing) >= 20
+    assert float(np.median(writing.stroke)) == pytest.approx(width, rel=0.45)
+    assert float(np.median(writing.contrast)) == pytest.approx(180, rel=0.15)
+
+
+def test_texture_is_no_writing() -> None:
+    grain = np.random.default_rng(4).normal(120, 18, (400, 400))
+
+    assert writing_in(np.clip(cv2.GaussianBlur(grain, (0, 0), 1.2), 0, 255).astype(np.uint8)) is None
+
+
+def test_writing_close_to_the_edge_of_its_label_is_found() -> None:
+    picture = Image.new("L", (300, 240), 70)
+    draw = ImageDraw.Draw(picture)
+    for row in range(3):
+        draw.rectangle((20, 8 + 76 * row, 280, 70 + 76 * row), fill=245)
+        draw.text((26, 12 + 76 * row), "40.08  17.52  9.36", font=ImageFont.load_default(14), fill=20)
+    writing = writing_in(np.asarray(picture))
+
+    assert writing is not None
+    assert len(writing) >= 20
+    spot = np.zeros((240, 300), np.float32)
+    spot[20, 34] = 40
+    assert float(largest_near(spot, writing, 1.0).max()) == 40
+
+
+def test_a_change_in_the_first_block_of_a_jpeg_file_is_seen() -> None:
+    def numbered(text: str) -> Image.Image:
+        picture = page()
+        ImageDraw.Draw(picture).text((1, 4), text, font=ImageFont.load_default(18), fill="black")
+        return picture
+
+    for later in (through("JPEG", 75), both(resized(0.5), through("JPEG", 75))):
+        assert isinstance(compared(numbered("6000"), later(numbered("6000"))), Same)
+        assert isinstance(compared(numbered("6000"), later(numbered("3000"))), Different)
+
+
+@pytest.mark.parametrize("colour", [(0, 150, 160), (230, 150, 0), (30, 60, 200)])
+def test_a_small_coloured_tick_is_seen_in_a_halved_photo(colour: tuple[int, int, int]) -> None:
+    ticked = scene()
+    ImageDraw.Draw(ticked).line(((300, 200), (305, 207), (314, 193)), fill=colour, width=3)
+    later = both(resized(0.5), through("JPEG", 75))
+
+    assert isinstance(compared(scene(), later(scene())), Same)
+    assert isinstance(compared(scene(), later(ticked)), Different)
+
+
+@pytest.mark.parametrize("bytes_max", [20_000, 60_000])
+def test_evidence_of_a_photo_fits_its_budget_and_still_recognises_it(bytes_max: int) -> None:
+    photo = resized(2)(scene())
+    data = guard.encode(view(photo), bytes_max)
+
+    assert len(data) <= bytes_max
+    assert isinstance(guard.compare(guard.decode(data), view(photo)), Same | Different)
