@@ -21,7 +21,6 @@ Whole = NDArray[np.int32]
 
 _CONTRAST = 26  # levels by which a sign stands out from its ground
 _GROUND_SIDE_PX = 9  # at half size: wider than any stroke of signs of the sizes that matter
-_LABELS_SHARE = 0.004  # of the picture, below which no label can be
 _HEIGHT_MIN_PX, _HEIGHT_MAX_PX = 4, 70
 _LENGTH_MAX = 5  # heights: letters that touch are one sign
 _FILLED_MIN, _FILLED_MAX = 0.12, 0.92  # of the box around it
@@ -78,18 +77,9 @@ class Writing:
 
 
 def writing_in(luma: Gray) -> Writing | None:
-    """None where there is none."""
-    found = [signs for ground in _grounds(luma) if (signs := _signs_on(ground, luma)) is not None]
-    if len(found) < 2:
-        return found[0] if found else None
-    parts = zip(*((w.x, w.y, w.size, w.stroke, w.contrast) for w in found), strict=True)
-    return Writing(*(np.concatenate(part) for part in parts))
-
-
-def _signs_on(ground: Gray, luma: Gray) -> Writing | None:
     """None where there are too few signs to be writing."""
     height, width = luma.shape
-    away = as_bytes(cv2.absdiff(luma, ground))
+    away = as_bytes(cv2.absdiff(luma, _ground(luma)))
     _, ink = cv2.threshold(away, _CONTRAST, 1, cv2.THRESH_BINARY)
     count, labels, found, centres = cv2.connectedComponentsWithStats(ink, connectivity=8, ltype=cv2.CV_16U)
     if not _SIGNS_MIN < count <= _SIGNS_MAX:
@@ -126,19 +116,15 @@ def largest_near(difference: Plane, writing: Writing, scale: float) -> Values:
     return largest
 
 
-def _grounds(luma: Gray) -> list[Gray]:
+def _ground(luma: Gray) -> Gray:
     """What the signs stand on, without them: the brighter of what is near, or the darker where that prevails. Unlike
-    a median it keeps the edges of a label or a button. What prevails is asked widely, for dense and bold print, and
-    where that makes a difference once more closely, for a narrow label on another ground."""
+    a median it keeps the edges of a label or a button, however near the writing comes to them."""
     half = shrink(luma, max(8, max(luma.shape) // 2))
     square = np.ones((_GROUND_SIDE_PX, _GROUND_SIDE_PX), np.uint8)
     bright, dark = cv2.morphologyEx(half, cv2.MORPH_CLOSE, square), cv2.morphologyEx(half, cv2.MORPH_OPEN, square)
-    middle = cv2.addWeighted(bright, 0.5, dark, 0.5, 0)
-    widely, closely = (cv2.blur(half, (side, side)) > middle for side in (2 * _GROUND_SIDE_PX + 1, _GROUND_SIDE_PX))
-    apart = (widely != closely) & (cv2.subtract(bright, dark) > _CONTRAST)
-    chosen = [widely, closely] if float(apart.mean()) > _LABELS_SHARE else [widely]
-    grounds = (np.where(is_bright, bright, dark) for is_bright in chosen)
-    return [as_bytes(cv2.resize(ground, luma.shape[::-1], interpolation=cv2.INTER_LINEAR)) for ground in grounds]
+    mean = cv2.blur(half, (2 * _GROUND_SIDE_PX + 1, 2 * _GROUND_SIDE_PX + 1))
+    ground = np.where(mean > cv2.addWeighted(bright, 0.5, dark, 0.5, 0), bright, dark)
+    return as_bytes(cv2.resize(ground, luma.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _sums(away: Gray, labels: NDArray[np.uint16], count: int) -> tuple[NDArray[np.float64], ...]:

@@ -10,7 +10,7 @@ from cache.guard.blocks import rounding
 from cache.guard.kernel import fit_kernel
 from cache.guard.pixels import Plane, as_plane, gray
 from cache.guard.resampling import resized_like
-from cache.guard.writing import largest_near, writing_in
+from cache.guard.writing import writing_in
 from cache.verdict import Different, Same
 from tests.cache.test_guard import both, compared, page, resized, scene, through, view
 
@@ -98,21 +98,6 @@ def test_texture_is_no_writing() -> None:
     grain = np.random.default_rng(4).normal(120, 18, (400, 400))
 
     assert writing_in(np.clip(cv2.GaussianBlur(grain, (0, 0), 1.2), 0, 255).astype(np.uint8)) is None
-
-
-def test_writing_close_to_the_edge_of_its_label_is_found() -> None:
-    picture = Image.new("L", (300, 240), 70)
-    draw = ImageDraw.Draw(picture)
-    for row in range(3):
-        draw.rectangle((20, 8 + 76 * row, 280, 70 + 76 * row), fill=245)
-        draw.text((26, 12 + 76 * row), "40.08  17.52  9.36", font=ImageFont.load_default(14), fill=20)
-    writing = writing_in(np.asarray(picture))
-
-    assert writing is not None
-    assert len(writing) >= 20
-    spot = np.zeros((240, 300), np.float32)
-    spot[20, 34] = 40
-    assert float(largest_near(spot, writing, 1.0).max()) == 40
 
 
 def test_a_change_in_the_first_block_of_a_jpeg_file_is_seen() -> None:
