@@ -16,7 +16,7 @@ from cache.guard.text import is_document
 from cache.guard.view import VIEW_SIDE_MAX, View
 
 _MAGIC = b"LKE2"
-_HEADER = struct.Struct(">4sII128s")  # magic, width and height of the upright picture, its 64 JPEG steps or zeros
+_HEADER = struct.Struct(">4sII?128s")  # magic, size of the upright picture, hides_writing, 64 JPEG steps or zeros
 
 # Longest side at which photos are compared, pixels; text-free pictures gain nothing above.
 PHOTO_SIDE_MAX = 1024
@@ -63,7 +63,7 @@ def decode(data: bytes) -> View:
     """The view that `encode` was given, but for the loss of compression. ValueError if it is not evidence."""
     if len(data) <= _HEADER.size:
         raise ValueError("not evidence: too short")
-    magic, width, height, steps = _HEADER.unpack_from(data)
+    magic, width, height, hides_writing, steps = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("not evidence of this version")
     try:
@@ -74,7 +74,7 @@ def decode(data: bytes) -> View:
         raise ValueError("evidence that does not decode")
     if max(bgr.shape[:2]) > VIEW_SIDE_MAX or bgr.shape[0] > height or bgr.shape[1] > width:
         raise ValueError("evidence of an impossible size")
-    return View(as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), width, height, _steps_of(steps))
+    return View(as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), width, height, _steps_of(steps), hides_writing)
 
 
 def _pack(view: View, rgb: Rgb, form: _Form) -> bytes:
@@ -84,7 +84,10 @@ def _pack(view: View, rgb: Rgb, form: _Form) -> bytes:
     if not done:
         raise ValueError("view that does not encode")
     steps = np.zeros((8, 8)) if view.steps is None else view.steps
-    return _HEADER.pack(_MAGIC, view.width, view.height, steps.astype(">u2").tobytes()) + data.tobytes()
+    return (
+        _HEADER.pack(_MAGIC, view.width, view.height, view.hides_writing, steps.astype(">u2").tobytes())
+        + data.tobytes()
+    )
 
 
 def _steps_of(data: bytes) -> Steps | None:

@@ -54,6 +54,8 @@ def judge(stored: View, asked: View, trace: Trace) -> Verdict:
     frame = doubt or lay_out(first, second, common, side_max)
     if not trace.holds("size", not isinstance(frame, Doubt)) or isinstance(frame, Doubt):
         return Different(frame if isinstance(frame, Doubt) else Doubt.RESOLUTION)
+    if not trace.holds("no print too small to look at", not (stored.hides_writing or asked.hides_writing)):
+        return Different(Doubt.SMALL_TEXT)
     legible = Legibility(first, second, common, frame)
 
     # Most copies have kept their tone. What is the same with nothing undone needs no fit, which is half the work.

@@ -12,11 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.guard.blocks import Steps
-from cache.guard.pixels import shrink
+from cache.guard.pixels import Rgb, gray, shrink
+from cache.guard.text import is_document
+from cache.guard.writing import HEIGHT_MIN_PX, writing_in
 
 # Longest side of a working copy, pixels. Text must stay 8-9 px high for a changed stroke to show: of documents
 # with one changed digit, benign copies were recognised in 54 % at 768 px, 79 % at 1024 px and 90 % at 1600 px.
 VIEW_SIDE_MAX = 1600
+
+# A copy that was shrunk by less shows all that the picture does; fewer signs than this are dots and specks.
+_SHRUNK_MAX, _HIDDEN_MIN = 1.15, 5
 
 # JPEG leaves +-2 levels on one flat colour; anything that a person can see has more.
 _UNIFORM_SPREAD_MAX = 8
@@ -30,6 +35,7 @@ class View:
     width: int
     height: int
     steps: Steps | None = None  # if it came as a JPEG file, upright: by how much that file rounded
+    hides_writing: bool = False  # a document with print that is too small to be seen in this copy
 
 
 def view_of(rgb: NDArray[Any], size: tuple[int, int], steps: Steps | None = None) -> View:
@@ -40,8 +46,19 @@ def view_of(rgb: NDArray[Any], size: tuple[int, int], steps: Steps | None = None
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
         raise ValueError(f"not an RGB picture of bytes: {rgb.dtype} {rgb.shape}")
     width, height = size
-    small = shrink(np.ascontiguousarray(rgb), VIEW_SIDE_MAX)
-    return View(small, max(width, small.shape[1]), max(height, small.shape[0]), steps)
+    whole = np.ascontiguousarray(rgb)
+    small = shrink(whole, VIEW_SIDE_MAX)
+    hides = _hides_writing(whole, small)
+    return View(small, max(width, small.shape[1]), max(height, small.shape[0]), steps, hides)
+
+
+def _hides_writing(whole: Rgb, small: Rgb) -> bool:
+    """Whether a document has print that its working copy is too small to show: it could change there unseen."""
+    shrunk = max(whole.shape) / max(small.shape)
+    if shrunk <= _SHRUNK_MAX or not is_document(gray(small)):
+        return False
+    writing = writing_in(gray(whole))
+    return writing is not None and int((writing.size < shrunk * HEIGHT_MIN_PX).sum()) >= _HIDDEN_MIN
 
 
 def same_pixels(one: View, other: View) -> bool:

@@ -21,7 +21,7 @@ Whole = NDArray[np.int32]
 
 _CONTRAST = 26  # levels by which a sign stands out from its ground
 _GROUND_SIDE_PX = 9  # at half size: wider than any stroke of signs of the sizes that matter
-_HEIGHT_MIN_PX, _HEIGHT_MAX_PX = 4, 70
+HEIGHT_MIN_PX, _HEIGHT_MAX_PX = 4, 70
 _LENGTH_MAX = 5  # heights: letters that touch are one sign
 _FILLED_MIN, _FILLED_MAX = 0.12, 0.92  # of the box around it
 _SIGNS_MIN, _SIGNS_MAX = 15, 65535  # fewer are no writing, more are texture
@@ -86,7 +86,7 @@ def writing_in(luma: Gray) -> Writing | None:
         return None
     left, top, wide, high, area = (np.asarray(found[:, i], np.int32) for i in range(5))
     filled = area / np.maximum(1, wide * high)
-    sign = (high >= _HEIGHT_MIN_PX) & (high <= _HEIGHT_MAX_PX) & (wide >= 2) & (wide <= _LENGTH_MAX * high)
+    sign = (high >= HEIGHT_MIN_PX) & (high <= _HEIGHT_MAX_PX) & (wide >= 2) & (wide <= _LENGTH_MAX * high)
     sign &= (filled >= _FILLED_MIN) & (filled <= _FILLED_MAX)
     sign[0] = False  # the ground
     if int(sign.sum()) < _SIGNS_MIN:

@@ -11,7 +11,7 @@ from cache.guard.kernel import fit_kernel
 from cache.guard.pixels import Plane, as_plane, gray
 from cache.guard.resampling import resized_like
 from cache.guard.writing import writing_in
-from cache.verdict import Different, Same
+from cache.verdict import Different, Doubt, Same
 from tests.cache.test_guard import both, compared, page, resized, scene, through, view
 
 KERNELS = ["LANCZOS", "BICUBIC", "BILINEAR", "BOX", "HAMMING", "NEAREST"]
@@ -128,3 +128,27 @@ def test_evidence_of_a_photo_fits_its_budget_and_still_recognises_it(bytes_max: 
 
     assert len(data) <= bytes_max
     assert isinstance(guard.compare(guard.decode(data), view(photo)), Same | Different)
+
+
+def large_page(size: int, total: str = "1032.36") -> Image.Image:
+    """A page of 3,200 by 2,000 pixels in print of `size`."""
+    picture = Image.new("RGB", (3200, 2000), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size)
+    for row in range(1900 // (2 * size)):
+        for column in range(4):
+            amount = total if (row, column) == (9, 2) else f"{37 * row + column}.{row:02}"
+            draw.text((40 + 800 * column, 40 + 2 * size * row), f"Item {row} {amount}", font=font, fill=(30, 30, 30))
+    return picture
+
+
+def test_print_that_the_working_copy_cannot_show_is_a_doubt() -> None:
+    assert isinstance(compared(large_page(11), through("JPEG", 90)(large_page(11, "1032.86"))), Different)
+    assert compared(large_page(11), through("JPEG", 90)(large_page(11))) == Different(Doubt.SMALL_TEXT)
+
+    kept = guard.decode(guard.encode(view(large_page(11))))
+    assert kept.hides_writing
+
+
+def test_a_large_page_in_ordinary_print_is_compared() -> None:
+    assert isinstance(compared(large_page(32), through("JPEG", 90)(large_page(32))), Same)
+    assert isinstance(compared(large_page(32), through("JPEG", 90)(large_page(32, "1032.86"))), Different)
