@@ -14,8 +14,8 @@ from cache.guard.placement import WHOLE, box_to_box
 from cache.guard.scene import Scene
 from cache.guard.writing import Values, largest_near
 
-# What may differ near a sign, as a share of what its smallest readable change would differ by. Of 1,540 readable edits
-# and twice as many ways to send them none was below 1.6 in levels, none below 0.8 in steps.
+# What may differ near a sign, as a share of what its smallest readable change would differ by. docs/fidelity.md has
+# what these let through: one readable edit of 2,000 drawn ones, in one of eight ways to send it.
 _LEVELS_SHARE = 1.0
 _STEPS_SHARE = 0.8
 
