@@ -24,7 +24,7 @@ NOISE_MAX = 0.85
 # Above this noise the finest limit no longer grows, and text must be larger to be legible.
 NOISE_KNEE = 0.4
 
-_NOISE_SHARE, _NOISE_PX, _NOISE_SAMPLES = 0.001, 150, 100_000
+_NOISE_SHARE, _NOISE_SHARE_MAX, _NOISE_PX, _NOISE_SAMPLES = 0.001, 0.5, 150, 100_000
 _SHARE_OF_RANGE = 0.1  # of the local range that re-encoding may change
 _FLOOR_FINE, _FLOOR_COARSE = 10.0, 4.0  # grey levels that it may change anywhere, at scales 0-1 and 2-4
 _LIMITS_COARSE = (1.2, 1.1, 1.0)  # scales 2, 3, 4
@@ -124,7 +124,8 @@ def _noise(found: Plane) -> float:
     """What nearly all of a map stays below: all but a thousandth, and in small pictures all but so many pixels, or a
     change there would pass for the noise that explains it."""
     stride = max(1, math.isqrt(found.size // _NOISE_SAMPLES))
-    return near_top(found[::stride, ::stride], max(_NOISE_SHARE, _NOISE_PX / max(1, found.size)))
+    share = max(_NOISE_SHARE, min(_NOISE_SHARE_MAX, _NOISE_PX / max(1, found.size)))
+    return near_top(found[::stride, ::stride], share)
 
 
 def _smoothed(rest: Plane) -> Plane:
