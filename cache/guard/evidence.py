@@ -1,7 +1,7 @@
 """A view as bytes: what is kept on disk of a stored picture, so that later pictures can be compared with it.
 
-Drawn pictures (few colours, flat ground) are kept losslessly where that is small, photos as WebP at the size at
-which photos are compared, all others as JPEG. The loss adds to the noise of every later comparison, so it is kept
+Drawn pictures (few colours, flat ground) are kept losslessly where that is small, photos as WebP, smaller where they
+have no fine print, all others as JPEG. The loss adds to the noise of every later comparison, so it is kept
 well below the noise of an everyday copy. Bytes only; nothing here decides.
 """
 
@@ -14,12 +14,15 @@ from cache.guard.blocks import Steps
 from cache.guard.pixels import Rgb, as_bytes, gray, shrink
 from cache.guard.text import is_document
 from cache.guard.view import VIEW_SIDE_MAX, View
+from cache.guard.writing import writing_in
 
 _MAGIC = b"LKE2"
 _HEADER = struct.Struct(">4sII?128s")  # magic, size of the upright picture, hides_writing, 64 JPEG steps or zeros
 
 # Longest side at which photos are compared, pixels; text-free pictures gain nothing above.
 PHOTO_SIDE_MAX = 1024
+# ... but not where that makes print smaller than this: at least so many signs of labels or plates.
+_PRINT_MIN_PX, _PRINT_SIGNS_MIN = 12, 5
 # Share of horizontal neighbours that are equal, above which a picture was drawn by a machine and never went through
 # JPEG. There lossless is both smaller and faster than JPEG.
 _DRAWN_SHARE = 0.8
@@ -50,7 +53,7 @@ def encode(view: View, bytes_max: int = BYTES_MAX) -> bytes:
     elif is_document(gray(view.rgb)):
         rgb, forms = view.rgb, [*_DOCUMENT]
     else:
-        rgb, forms = shrink(view.rgb, PHOTO_SIDE_MAX), [_PHOTO]
+        rgb, forms = view.rgb if _has_fine_print(view.rgb) else shrink(view.rgb, PHOTO_SIDE_MAX), [_PHOTO]
     data = b""
     for form in (*forms, *_SMALLER):
         data = _pack(view, rgb, form)
@@ -93,6 +96,12 @@ def _pack(view: View, rgb: Rgb, form: _Form) -> bytes:
 def _steps_of(data: bytes) -> Steps | None:
     steps = np.frombuffer(data, ">u2").reshape(8, 8).astype(np.float32)
     return steps if steps.all() else None
+
+
+def _has_fine_print(rgb: Rgb) -> bool:
+    shrunk = max(rgb.shape) / PHOTO_SIDE_MAX
+    writing = writing_in(gray(rgb)) if shrunk > 1 else None
+    return writing is not None and int((writing.size < shrunk * _PRINT_MIN_PX).sum()) >= _PRINT_SIGNS_MIN
 
 
 def _is_drawn(rgb: Rgb) -> bool:

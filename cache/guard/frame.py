@@ -23,6 +23,7 @@ _CUT_MARGIN = 0.03
 _OVERLAP_MIN = 0.3  # of a side: below this the pictures share a corner, not a picture
 _FIT_MIN = 0.85
 _STRETCH_LOG_MAX = 0.01  # one axis against the other; resizing to whole pixels gives 0.004
+_STRETCH_PX = 0.6  # ... and in thin pictures what cannot be told more exactly
 # Pixels at 384. Copies: 0.002 at the median, 0.05 at the 99th percentile. The next frame of a burst, turned by
 # 1.5 degrees: 0.36 and more.
 _TURN_MAX_PX = 0.25
@@ -33,7 +34,7 @@ _STILL_PX = 0.35
 # shows is then a difference.
 ENLARGED_MAX = 1.6
 _EDGE_PX = 2  # rows and columns at the edge of the common part, where resampling has no neighbours
-_FRAME_MIN_PX = 32  # a smaller common part shows nothing
+_FRAME_MIN_PX = 20  # a smaller common part shows nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,19 @@ def place_finely(stored: Scene, asked: Scene, rough: Placement) -> Common | Doub
     if common.is_small():
         return Doubt.GEOMETRY
     mine, other = _cut(stored, common.seen), _cut(asked, common.place)
-    side_px = min(PLACING_SIDE, _longest_px(stored, mine), _longest_px(asked, other))
+    side_px = min(stored.stretched(PLACING_SIDE), _longest_px(stored, mine), _longest_px(asked, other))
     first, second = _placing_plane(stored, mine, side_px), _placing_plane(asked, other, side_px)
     anchors = Anchors(first)
     placed = refine(anchors, second, rough.between(mine, other), 4)
     if placed is None or correlation(first, second, placed) < _FIT_MIN:
         return Doubt.GEOMETRY
-    turn_max_px = _TURN_MAX_PX * max(first.shape) / min(FINE_SIDE, max(first.shape))
+    turn_max_px = _TURN_MAX_PX * max(first.shape) / min(stored.stretched(FINE_SIDE), max(first.shape))
     if turn_px(anchors, second, placed) > turn_max_px:
         return Doubt.GEOMETRY
     placement = placed.beyond(mine, other)
     common = Common.of(placement)
-    if common.is_small() or _stretch_log(stored, asked, placement) > _STRETCH_LOG_MAX:
+    stretch_max = max(_STRETCH_LOG_MAX, _STRETCH_PX / min(*stored.gray.shape, *asked.gray.shape))
+    if common.is_small() or _stretch_log(stored, asked, placement) > stretch_max:
         return Doubt.GEOMETRY
     return common
 

@@ -5,20 +5,21 @@ a wrong hit costs trust. Pure and deterministic.
 """
 
 from cache.guard.align import align
-from cache.guard.evidence import PHOTO_SIDE_MAX
 from cache.guard.frame import lay_out, place_finely
 from cache.guard.glance import CLEAR, glance_over
 from cache.guard.legibility import Legibility
 from cache.guard.look import look
-from cache.guard.loss import doubt_size, shows_more_than
+from cache.guard.loss import doubt_size, shows_more_than, working_side
 from cache.guard.outside import doubt_outside
+from cache.guard.pixels import as_plane, gray
 from cache.guard.scene import Scene
+from cache.guard.sharpness import alike, filter_between
 from cache.guard.tone import NO_CHANGE, fit_tone
 from cache.guard.trace import Trace
-from cache.guard.view import VIEW_SIDE_MAX, View, is_uniform, same_pixels, side
+from cache.guard.view import View, is_uniform, same_pixels, side
 from cache.verdict import Different, Doubt, Same, Verdict
 
-_SIDE_MIN_PX = 32  # smaller pictures are compared bit by bit only
+_SIDE_MIN_PX = 20  # smaller pictures are compared bit by bit only
 _FIT_MIN = 0.85  # correlation of the parts that both show, small; copies are above 0.95
 
 
@@ -46,10 +47,10 @@ def judge(stored: View, asked: View, trace: Trace) -> Verdict:
     if not trace.holds("one scale and shift", not isinstance(common, Doubt)) or isinstance(common, Doubt):
         return Different(Doubt.GEOMETRY)
     document = first.is_document or second.is_document
-    side_max = VIEW_SIDE_MAX if document else PHOTO_SIDE_MAX
     doubt = doubt_outside(stored.rgb, asked.rgb, common.seen, common.place, document)
     if not trace.holds("nothing beyond the edge", doubt is None) and doubt:
         return Different(doubt)
+    side_max = working_side(first, second, common, document)
     doubt = doubt_size(first, second, common, side_max)
     frame = doubt or lay_out(first, second, common, side_max)
     if not trace.holds("size", not isinstance(frame, Doubt)) or isinstance(frame, Doubt):
@@ -60,13 +61,16 @@ def judge(stored: View, asked: View, trace: Trace) -> Verdict:
 
     # Most copies have kept their tone. What is the same with nothing undone needs no fit, which is half the work.
     so_far = len(trace.steps)
-    plain = look(frame, common, NO_CHANGE, legible, trace)
+    plain = look(frame, common, NO_CHANGE, alike, legible, trace)
     if isinstance(plain, Same) and not shows_more_than(frame, NO_CHANGE):
         return plain
-    del trace.steps[so_far:]
     tone = fit_tone(frame.stored, frame.asked)
+    undo = filter_between(as_plane(gray(tone.applied(frame.stored))), as_plane(gray(frame.asked)))
+    if isinstance(plain, Different) and tone == NO_CHANGE and undo is None:
+        return plain  # there is nothing to undo
+    del trace.steps[so_far:]
     if not trace.holds("tone", tone.is_honest()):
         return Different(Doubt.TONE)
     if not trace.holds("no more to see in the larger picture", not shows_more_than(frame, tone)):
         return Different(Doubt.LARGER)
-    return look(frame, common, tone, legible, trace, fitted=True)
+    return look(frame, common, tone, undo or alike, legible, trace)

@@ -9,7 +9,7 @@ from cache.guard.difference import LIMIT, NOISE_MAX, Difference, Peak, colour_pe
 from cache.guard.frame import Common, Frame
 from cache.guard.legibility import Legibility
 from cache.guard.pixels import Plane, as_plane, gray
-from cache.guard.sharpness import BLUR_SIGMA_MAX, alike, filtered_alike
+from cache.guard.sharpness import BLUR_SIGMA_MAX, Undo
 from cache.guard.tone import Tone
 from cache.guard.trace import Seen, Trace
 from cache.verdict import Different, Doubt, Same, Spot, Verdict
@@ -17,13 +17,9 @@ from cache.verdict import Different, Doubt, Same, Spot, Verdict
 _SPOT_SHARE = 0.02  # of the frame's sides: half of the box that is drawn around the largest difference
 
 
-def look(
-    frame: Frame, common: Common, tone: Tone, legible: Legibility, trace: Trace, *, fitted: bool = False
-) -> Verdict:
-    """The verdict from pixels, the stored picture brought to `tone`; with `fitted`, whatever filter lies between the
-    two pictures is undone, else a blur at most."""
+def look(frame: Frame, common: Common, tone: Tone, undo: Undo, legible: Legibility, trace: Trace) -> Verdict:
+    """The verdict from pixels, the stored picture brought to `tone`, and both made equally sharp by `undo`."""
     toned = tone.applied(frame.stored)
-    undo = filtered_alike if fitted else alike
     mine, other, sigma = undo(as_plane(gray(toned)), as_plane(gray(frame.asked)))
     trace.seen = Seen(frame, toned, mine, other, by_steps=False)
     if not trace.at_most("blur, px", sigma, BLUR_SIGMA_MAX):

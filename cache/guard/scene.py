@@ -13,8 +13,9 @@ from cache.guard.writing import Writing, writing_in
 # Longest sides, pixels; each step only mends the pixel or two that the last one left.
 COARSE_SIDE, MIDDLE_SIDE, FINE_SIDE, PLACING_SIDE = 96, 192, 384, 768
 
-# A very wide or very high picture shows nothing on a plane thinner than this, pixels.
+# A very wide or very high picture shows nothing on a plane thinner than this, pixels; its planes are longer therefore.
 _THICKNESS_MIN_PX = 16
+_ASPECT_PLAIN, _STRETCH_MAX = 4, 4
 # A picture smaller than this share of a plane is only a blur on it next to a larger one.
 _FULLNESS_MIN = 0.7
 
@@ -30,9 +31,15 @@ class Scene:
     @cached_property
     def planes(self) -> dict[int, Plane]:
         fine = self._small
-        middle = shrink(fine, MIDDLE_SIDE)
-        levels = {COARSE_SIDE: shrink(middle, COARSE_SIDE), MIDDLE_SIDE: middle, FINE_SIDE: fine}
+        middle = shrink(fine, self.stretched(MIDDLE_SIDE))
+        coarse = shrink(middle, self.stretched(COARSE_SIDE))
+        levels = {COARSE_SIDE: coarse, MIDDLE_SIDE: middle, FINE_SIDE: fine}
         return {side: smooth(as_plane(image), 0.8) for side, image in levels.items()}
+
+    def stretched(self, side_px: int) -> int:
+        """How long a plane of this picture is that is called `side_px` long."""
+        aspect = max(self.gray.shape) / min(self.gray.shape)
+        return round(side_px * min(_STRETCH_MAX, max(1.0, aspect / _ASPECT_PLAIN)))
 
     def placing_plane(self, side_px: int) -> Plane:
         return smooth(as_plane(shrink(self._large, side_px)), 0.8)
@@ -47,11 +54,11 @@ class Scene:
 
     @cached_property
     def _large(self) -> Gray:
-        return shrink(self.gray, PLACING_SIDE)
+        return shrink(self.gray, self.stretched(PLACING_SIDE))
 
     @cached_property
     def _small(self) -> Gray:
-        return shrink(self._large, FINE_SIDE)  # half of a half: the one shrinking that is nearly free
+        return shrink(self._large, self.stretched(FINE_SIDE))  # half of a half: the one shrinking that is nearly free
 
     @cached_property
     def content(self) -> Box:
@@ -83,5 +90,8 @@ def common_sides(first: Scene, second: Scene) -> list[int]:
         for side in (COARSE_SIDE, MIDDLE_SIDE, FINE_SIDE)
         if min(*first.planes[side].shape, *second.planes[side].shape) >= _THICKNESS_MIN_PX
     ]
-    full = min(max(first.gray.shape), max(second.gray.shape))
-    return [side for side in sides if side * _FULLNESS_MIN <= full] or sides[:1]
+
+    def full(scene: Scene, side: int) -> bool:
+        return scene.stretched(side) * _FULLNESS_MIN <= max(scene.gray.shape)
+
+    return [side for side in sides if full(first, side) and full(second, side)] or sides[:1]

@@ -1,6 +1,7 @@
 """Undoing blur, and telling whether the larger of two pictures shows more than the smaller one can."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -19,8 +20,12 @@ _SAMPLE_ROWS = 200  # rows above and below the middle that the blur is found on
 DETAIL_LEVELS = 15.0
 
 
-def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
-    """Both planes equally sharp, and the sigma that this took. No pixel is left out, at the edges neither."""
+Alike = tuple[Plane, Plane, float]  # both planes equally sharp, and the sigma in pixels of the blur that this took
+Undo = Callable[[Plane, Plane], Alike]
+
+
+def alike(mine: Plane, other: Plane) -> Alike:
+    """By blurring the sharper one. No pixel is left out, at the edges neither."""
     power, target = _gradient_energy(mine), _gradient_energy(other)
     if abs(math.log((power + 1e-3) / (target + 1e-3))) < _ALIKE_LOG:
         return mine, other, 0.0
@@ -31,15 +36,19 @@ def alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
     return mine, smooth(other, sigma), sigma
 
 
-def filtered_alike(mine: Plane, other: Plane) -> tuple[Plane, Plane, float]:
-    """As `alike`, by the one small filter that explains the difference best."""
+def filter_between(mine: Plane, other: Plane) -> Undo | None:
+    """What undoes the one small filter that explains the difference best; None where none explains any."""
     turned = _gradient_energy(mine) < _gradient_energy(other)
-    sharp, soft = (other, mine) if turned else (mine, other)
-    kernel = fit_kernel(sharp, soft)
+    kernel = fit_kernel(other, mine) if turned else fit_kernel(mine, other)
     if kernel is None:
-        return alike(mine, other)
-    done = kernel.applied(sharp)
-    return (soft, done, kernel.sigma_px) if turned else (done, soft, kernel.sigma_px)
+        return None
+
+    def undo(mine: Plane, other: Plane) -> Alike:
+        if turned:
+            return mine, kernel.applied(other), kernel.sigma_px
+        return kernel.applied(mine), other, kernel.sigma_px
+
+    return undo
 
 
 def shows_more(large: Gray, ratio: float, share: float) -> bool:

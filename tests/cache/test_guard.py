@@ -289,7 +289,7 @@ def test_the_very_resampling_proves_even_text_that_is_too_small_to_read() -> Non
     assert isinstance(compared(page(), resized(0.38)(edited(1, "12.30"))), Different)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (31, 31), (500, 3)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (19, 19), (500, 3)])
 def test_a_tiny_picture_is_the_same_only_bit_by_bit(size: tuple[int, int]) -> None:
     one, other = Image.new("RGB", size, (200, 10, 10)), Image.new("RGB", size, (200, 10, 11))
 
@@ -330,3 +330,29 @@ def test_the_verdict_does_not_depend_on_what_was_compared_before() -> None:
     compared(page(), scene())
 
     assert compared(scene(), asked) == first
+
+
+@pytest.mark.parametrize("size", [(20, 20), (24, 31), (33, 32), (44, 44), (350, 22), (22, 350)])
+def test_a_small_picture_is_compared_as_any_other(size: tuple[int, int]) -> None:
+    picture = scene().resize(size, Image.Resampling.LANCZOS)
+    other = picture.copy()
+    ImageDraw.Draw(other).rectangle((8, 8, 13, 13), fill=(250, 250, 20))
+
+    assert isinstance(compared(picture, through("JPEG", 95)(picture)), Same)
+    assert isinstance(compared(picture, other), Different)
+    assert isinstance(compared(picture, through("JPEG", 80)(other)), Different)
+
+
+def line_of_text(price: str = "12.80") -> Image.Image:
+    picture = Image.new("RGB", (700, 30), (252, 252, 250))
+    words = f"Whole milk, two litres {price} and bread"
+    ImageDraw.Draw(picture).text((10, 3), words, font=ImageFont.load_default(20), fill=(20, 20, 30))
+    return picture
+
+
+@pytest.mark.parametrize("copy", [lambda p: p, *map(resized, (0.9, 1.5))])
+def test_a_thin_line_of_text_is_recognised_and_a_changed_digit_seen(copy: Transform) -> None:
+    asked = through("JPEG", 85)
+
+    assert isinstance(compared(line_of_text(), asked(copy(line_of_text()))), Same)
+    assert isinstance(compared(line_of_text(), asked(copy(line_of_text("12.60")))), Different)
