@@ -20,6 +20,7 @@ _ADDED_BUSY_MAX = 3  # pixels: what compression leaves beside an edge
 # A mark is still seen if it reaches this many times the depth of the lost strip, and some pixels more, inwards.
 _REACH, _REACH_MORE_PX = 4, 16
 _FRAME_SHARE = 0.8  # of a side: a line that long is a frame
+_MARK_MIN_PX = 4  # of the working copy: smaller ones are the specks of a scan; signs that small are not read
 _STRIP_SIDE = 768  # longest side at which strips are looked at, pixels
 
 
@@ -63,13 +64,12 @@ def _busy(part: Rgb, ground: Rgb) -> NDArray[np.bool_]:
 def _loses_something(stored: Rgb, seen: Box) -> bool:
     """Whether a mark lies wholly or mostly in what was lost. What reaches far into the part that both pictures show
     (a bar, a frame, the table that a receipt lies on) is still seen there."""
-    small = shrink(stored, _STRIP_SIDE)
-    height, width = small.shape[:2]
+    height, width = stored.shape[:2]
     sides = (
-        (small, round(seen.left * width)),
-        (small[:, ::-1], round((1 - seen.right) * width)),
-        (small.transpose(1, 0, 2), round(seen.top * height)),
-        (small[::-1].transpose(1, 0, 2), round((1 - seen.bottom) * height)),
+        (stored, round(seen.left * width)),
+        (stored[:, ::-1], round((1 - seen.right) * width)),
+        (stored.transpose(1, 0, 2), round(seen.top * height)),
+        (stored[::-1].transpose(1, 0, 2), round((1 - seen.bottom) * height)),
     )
     return any(_marks_lost(np.ascontiguousarray(lines), depth) for lines, depth in sides if depth > 0)
 
@@ -82,6 +82,7 @@ def _marks_lost(picture: Rgb, depth: int) -> bool:
     touched = np.zeros(count, bool)
     touched[np.unique(labels[:, :depth])] = True
     touched[np.unique(labels[:, -1])] = False
+    touched[np.maximum(found[:, cv2.CC_STAT_WIDTH], found[:, cv2.CC_STAT_HEIGHT]) < _MARK_MIN_PX] = False
     touched[found[:, cv2.CC_STAT_HEIGHT] >= _FRAME_SHARE * picture.shape[0]] = (
         False  # the paper and lines along its edge
     )
