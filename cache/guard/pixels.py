@@ -15,6 +15,8 @@ Gray = NDArray[np.uint8]  # (h, w)
 Plane = NDArray[np.float32]  # (h, w), grey levels 0..255 or a difference of them
 Levels = NDArray[np.uint8]  # Rgb or Gray
 
+_NEARLY_ZERO = 1e-4
+
 
 def as_bytes(image: Any) -> NDArray[np.uint8]:
     return np.asarray(image, dtype=np.uint8)
@@ -49,7 +51,14 @@ def local_range(levels: Gray, side_px: int = 9) -> Gray:
 
 
 def near_top(values: NDArray[np.float32], share: float) -> float:
-    """The value that `share` of all values reach or exceed."""
+    """The value that `share` of all values, none of them negative, reach or exceed."""
     flat = values.ravel()
     rank = max(1, int(flat.size * share))
+    # Selecting is slow among equal values, and most differences are 0: only the upper ones are looked through.
+    bound = float(flat.max())
+    while bound > _NEARLY_ZERO:
+        bound /= 2
+        upper = flat[flat >= bound]
+        if upper.size >= rank:
+            return float(np.partition(upper, upper.size - rank)[upper.size - rank])
     return float(np.partition(flat, flat.size - rank)[flat.size - rank])

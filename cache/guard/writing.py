@@ -109,10 +109,12 @@ def largest_near(difference: Plane, writing: Writing, scale: float) -> Values:
     row = np.clip((writing.y * height).astype(np.int32), 0, height - 1)
     reach = np.clip(np.ceil(np.log2(writing.size * scale * _REACH)), 3, 7).astype(np.int32)
     largest = np.zeros(len(writing), np.float32)
+    side = 1  # of the square around a pixel of which `levels` has the largest
     for power in np.unique(reach):
-        near = cv2.dilate(levels, np.ones((2**power + 1, 2**power + 1), np.uint8))
+        more = 2 ** int(power) + 2 - side  # one square around another makes a square of both their sides, less one
+        levels, side = as_bytes(cv2.dilate(levels, np.ones((more, more), np.uint8))), side + more - 1
         here = reach == power
-        largest[here] = near[row[here], column[here]] / np.float32(_PER_LEVEL)
+        largest[here] = levels[row[here], column[here]] / np.float32(_PER_LEVEL)
     return largest
 
 
