@@ -127,9 +127,10 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class PictureRef:
     """A picture as the request names it: a data URL, or a reference to somewhere else. A long data URL is a
-    view of the request's bytes."""
+    view of the request's bytes. `inlines` says that a data URL may stand in the place of an http(s) one."""
 
     url: str | memoryview
+    inlines: bool = True
 
 
 @dataclass(frozen=True, slots=True)
