@@ -23,6 +23,7 @@ from gateway.question import Bypass, NotCacheable, PictureRef
 Image.MAX_IMAGE_PIXELS = None
 
 _DATA_URL: Final = re.compile(rb"data:[^,]{0,200};base64,", re.IGNORECASE)
+_WEB: Final = re.compile(r"https?://", re.IGNORECASE)
 # What model servers are sent. Pillow opens far more, some with programs of their own (EPS runs Ghostscript).
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ORIENTATION_TAG: Final = 0x0112
@@ -30,6 +31,10 @@ _TURNED: Final = frozenset((5, 6, 7, 8))  # orientations that exchange width and
 # Modes whose pixels a model sees as their plain RGB rendering. Others (16-bit, float, Lab) are rendered
 # differently by different servers: they may hit by their exact pixels, never by likeness.
 _PLAIN_MODES: Final = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
+
+
+# The media types that servers know, where Pillow has another for the format.
+_MEDIA_TYPES: Final = {"MPO": "image/jpeg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,18 @@ def load(ref: PictureRef) -> Picture:
     if not data:
         raise NotCacheable(Bypass.PICTURE_UNREADABLE)
     return Picture.of(data)
+
+
+def is_on_the_web(ref: PictureRef) -> bool:
+    """Whether a reference is an http(s) URL."""
+    return isinstance(ref.url, str) and _WEB.match(ref.url) is not None
+
+
+def media_type(picture: Picture) -> str:
+    """What the file is by its own first bytes, whatever a server called it."""
+    with _opened(picture) as image:
+        form = image.format or ""
+        return _MEDIA_TYPES.get(form) or Image.MIME[form]
 
 
 def size(picture: Picture, pixels_max: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ def _strings(body: bytes, wanted: Counter[str]) -> Iterator[tuple[slice, str]]:
             continue
         text = found[1]
         url = plain.get(text) if b"\\" not in text else _unescaped(text)
-        if url in wanted:
+        if url is not None and url in wanted:
             yield slice(*found.span(1)), url
 
 
