@@ -54,7 +54,7 @@ async def picture_host(say: Say, then: str = "close", tls: bool = False) -> Asyn
     host = PictureHost(say, then)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     host.port = listener.extra(anyio.abc.SocketAttribute.local_port)
-    async with anyio.create_task_group() as tasks:
+    async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon((TLSListener(listener, _server_side()) if tls else listener).serve, host.handle)
         yield host
         tasks.cancel_scope.cancel()
