@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pybase64
 
-from gateway import pictures
+from gateway import pictures, spelling
 from gateway.config import Settings
 from gateway.dialects.splice import spliced
 from gateway.fetch.errors import NotFetched
@@ -66,7 +66,7 @@ class Gatherer:
     def _read(self, refs: Refs) -> tuple[Picture | None, ...]:
         """None for each picture that is to be fetched."""
         fetches = self._fetcher is not None
-        return tuple(None if fetches and pictures.is_on_the_web(ref) else pictures.load(ref) for ref in refs)
+        return tuple(None if fetches and spelling.is_on_the_web(ref) else spelling.load(ref) for ref in refs)
 
     def _joined(self, refs: Refs, here: Sequence[Picture | None], files: Mapping[str, bytes], body: bytes) -> Gathered:
         fetched = {url: Picture.of(file) for url, file in files.items()}

@@ -16,9 +16,9 @@ from gateway.config import Settings
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.gather import Gatherer
-from gateway.pictures import load
 from gateway.plan import Forward, Planner, Storing
 from gateway.question import PictureRef, Question, Unstored
+from gateway.spelling import load
 from tests.fakes.pictures import card, data_url
 
 pytestmark = pytest.mark.anyio
