@@ -174,6 +174,13 @@ class Settings(BaseSettings):
             raise ValueError(f'"{twice[0]}" is given twice')
         return (*(kind for kind in DEFAULT_KINDS if kind.name not in names), *value)
 
+    @field_validator("fetch_pictures", mode="before")
+    @classmethod
+    def is_a_word_or_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("off", "public"):
+            raise ValueError('give "off", "public", or a list of hosts such as ["images.example.com"]')
+        return value
+
     @field_validator("fetch_pictures", "fetch_private_hosts")
     @classmethod
     def are_hosts(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
