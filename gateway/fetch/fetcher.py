@@ -21,7 +21,8 @@ _URLS_MOST = 32  # of one request: it must not make the gateway a means to flood
 _ADDRESSES_MOST = 3
 _CONNECT_S = 2.0  # to one address, before the next is tried
 _NO_REUSE = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-_FIELDS = {"accept": "image/*", "accept-encoding": "identity", "user-agent": "lookalike"}
+# Hosts that choose a format by Accept shall choose as they would for a model server.
+_FIELDS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "lookalike"}
 
 
 def direct(trusted: ssl.SSLContext) -> httpx.AsyncBaseTransport:
@@ -54,9 +55,9 @@ class Fetcher:
 
     async def fetch(self, urls: Collection[str], bytes_max: int) -> Mapping[str, bytes]:
         """The file behind each URL, of `bytes_max` bytes in all. Raises NotFetched as soon as one is not to be had."""
-        wanted = dict.fromkeys(urls)
-        if len(wanted) > _URLS_MOST:
-            raise Refused(f"{len(wanted)} URLs in one request")
+        targets = {url: self._rules.target(url) for url in urls}  # all may be fetched, or none is
+        if len(targets) > _URLS_MOST:
+            raise Refused(f"{len(targets)} URLs in one request")
         files: dict[str, bytes] = {}
         missed: list[NotFetched] = []
         allowance = _Allowance(bytes_max)
@@ -64,18 +65,18 @@ class Fetcher:
         async def one(url: str, scope: anyio.CancelScope) -> None:
             try:
                 async with self._slots:
-                    files[url] = await self._one(self._rules.target(url), allowance)
+                    files[url] = await self._one(targets[url], allowance)
             except NotFetched as error:  # as a value: a task group would wrap it
                 missed.append(error)
                 scope.cancel()
 
         with anyio.move_on_after(self._timeout_s):
             async with anyio.create_task_group() as tasks:
-                for url in wanted:
+                for url in targets:
                     tasks.start_soon(one, url, tasks.cancel_scope)
         if missed:
             raise missed[0]
-        if len(files) < len(wanted):
+        if len(files) < len(targets):
             raise Failed(f"a picture did not come within {self._timeout_s:g} s")
         return files
 

@@ -255,7 +255,7 @@ async def test_nothing_of_the_caller_is_sent_and_no_cookie_is_kept() -> None:
         assert request.method == "GET"
         assert dict(request.headers) == {
             "host": "h.test",
-            "accept": "image/*",
+            "accept": "*/*",
             "accept-encoding": "identity",
             "user-agent": "lookalike",
         }
@@ -285,6 +285,14 @@ async def test_too_many_urls_in_one_request_are_refused_before_the_first() -> No
     asked = Asked(Names(h_test=[[PUBLIC]]))
     with pytest.raises(Refused):
         await asked.fetcher.fetch([f"https://h.test/{number}" for number in range(33)], 10**9)
+
+    assert asked.requests == []
+
+
+async def test_one_url_that_is_refused_keeps_all_from_being_fetched() -> None:
+    asked = Asked(Names(h_test=[[PUBLIC]]))
+    with pytest.raises(Refused):
+        await asked.fetcher.fetch(["https://h.test/", "https://h.test:22/"], 10**9)
 
     assert asked.requests == []
 
