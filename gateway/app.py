@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -24,8 +25,11 @@ from embeddings.registry import load
 from gateway import admin
 from gateway.account import Account
 from gateway.config import Settings
+from gateway.fetch.fetcher import Fetcher, direct
+from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
 from gateway.forward import Upstream
+from gateway.gather import Gatherer
 from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
@@ -55,10 +59,14 @@ class Running:
 
 
 def create_app(
-    settings: Settings, store: Store, clock: Clock = wall_clock, monotonic: Clock = time.perf_counter
+    settings: Settings,
+    store: Store,
+    clock: Clock = wall_clock,
+    monotonic: Clock = time.perf_counter,
+    resolve: Resolve | None = None,
 ) -> Starlette:
     """The gateway as an ASGI application over an open store, which its lifespan closes in the end. The embedder
-    is loaded in the background, so that requests are served at once."""
+    is loaded in the background, so that requests are served at once. `resolve` looks up the hosts of pictures."""
     file = settings.cache_dir / ACCOUNT_FILE if settings.store == "embedded" else None
     account = Account(settings.price, monotonic, file)
     embedding = EmbeddingService(lambda: load_embedder(settings))
@@ -66,7 +74,9 @@ def create_app(
     workers = Workers(settings.workers)
     shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
     watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
-    planner = Planner(settings, store, embedding, workers, clock, monotonic, watch)
+    fetcher = _fetcher(settings, resolve or SystemResolver())
+    gatherer = Gatherer(settings, workers, fetcher)
+    planner = Planner(settings, store, embedding, workers, gatherer, clock, monotonic, watch)
     gateway = Gateway(settings, upstream, planner, account, store.secret(), clock, monotonic)
 
     @asynccontextmanager
@@ -74,6 +84,8 @@ def create_app(
         async with AsyncExitStack() as closing:  # each is closed, whatever another does
             closing.push_async_callback(store.close)
             closing.push_async_callback(upstream.close)
+            if fetcher is not None:
+                closing.push_async_callback(fetcher.close)
             closing.push_async_callback(embedding.close)
             closing.callback(account.write)
             closing.callback(shadow_log.close)
@@ -100,6 +112,14 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
             return PrivateStore.open(settings.cache_dir, clock, *limits)
         case "embedded":
             return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
+
+
+def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:
+    if (rules := settings.fetching()) is None:
+        return None
+    trusted = httpx.create_ssl_context(trust_env=True)
+    limits = settings.fetch_timeout_s, settings.fetch_bytes_max, settings.fetches_max
+    return Fetcher(rules, resolve, direct(trusted), *limits)
 
 
 def shadow_file(settings: Settings) -> Path | None:

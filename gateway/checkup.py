@@ -18,6 +18,7 @@ def examine(settings: Settings, out: Console) -> int:
     out.print("settings   ok", highlight=False)
     _questions(settings, out)
     _privacy(settings, out)
+    _fetching(settings, out)
     findings = [_store(settings, out), _embedder(settings, out), _upstream(settings, out)]
     return 0 if all(findings) else 1
 
@@ -34,6 +35,16 @@ def _questions(settings: Settings, out: Console) -> None:
 def _privacy(settings: Settings, out: Console) -> None:
     if settings.privacy == "strict":
         _say(out, "privacy", True, f"strict: {STRICT_LIMITS}")
+
+
+def _fetching(settings: Settings, out: Console) -> None:
+    """Whom the gateway may be made to connect to."""
+    if (allowed := settings.fetch_pictures) == "off":
+        return
+    hosts = "any public host" if allowed == "public" else ", ".join(allowed) or "no public host"
+    private = f"; private: {', '.join(settings.fetch_private_hosts)}" if settings.fetch_private_hosts else ""
+    sent = "inline" if settings.fetched_pictures == "inline" else "as its URL"
+    _say(out, "fetching", True, f"pictures of {hosts}{private}; the upstream gets each {sent}")
 
 
 def _store(settings: Settings, out: Console) -> bool:

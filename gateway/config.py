@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from gateway.errors import ConfigError
+from gateway.fetch.rules import Host, Rules
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
 
@@ -123,6 +124,17 @@ class Settings(BaseSettings):
     )
     pixels_max: int = Field(50_000_000, ge=1, description="Largest picture that is decoded, in pixels")
 
+    fetch_pictures: Literal["off", "public"] | tuple[str, ...] = Field(
+        "off", description="Whose http(s) pictures are fetched to know them by content: a list of hosts, or public"
+    )
+    fetch_private_hosts: tuple[str, ...] = Field((), description="Hosts that are fetched from even where private")
+    fetched_pictures: Literal["inline", "url"] = Field(
+        "inline", description="What the upstream gets: the fetched picture, or the URL as it came"
+    )
+    fetch_timeout_s: float = Field(5.0, gt=0, le=60, description="Seconds for all the pictures of one request")
+    fetch_bytes_max: int = Field(7 * _MIB, ge=1024, description="Largest picture that is fetched, in bytes")
+    fetches_max: int = Field(16, ge=1, description="Pictures that are fetched at once, for all requests")
+
     stream_usage: Literal["as-asked", "always"] = Field(
         "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
     )
@@ -162,6 +174,28 @@ class Settings(BaseSettings):
             raise ValueError(f'"{twice[0]}" is given twice')
         return (*(kind for kind in DEFAULT_KINDS if kind.name not in names), *value)
 
+    @field_validator("fetch_pictures", mode="before")
+    @classmethod
+    def is_a_word_or_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("off", "public"):
+            raise ValueError('give "off", "public", or a list of hosts such as ["images.example.com"]')
+        return value
+
+    @field_validator("fetch_pictures", "fetch_private_hosts")
+    @classmethod
+    def are_hosts(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for entry in value if isinstance(value, tuple) else ():
+            Host.of(entry)
+        return value
+
+    @model_validator(mode="after")
+    def private_hosts_are_fetched_from(self) -> Self:
+        if self.fetch_private_hosts and self.fetch_pictures == "off":
+            raise ValueError(
+                "fetch_private_hosts: nothing is fetched; set fetch_pictures = [] to fetch from these alone"
+            )
+        return self
+
     @field_validator("upstream")
     @classmethod
     def is_a_base_url(cls, value: str) -> str:
@@ -192,6 +226,13 @@ class Settings(BaseSettings):
     def limit(self, scrutiny: Scrutiny) -> float:
         """The guard's score above which two pictures do not count as one."""
         return self.guard_limit if scrutiny is Scrutiny.NORMAL else min(self.guard_limit, self.guard_limit_strict)
+
+    def fetching(self) -> Rules | None:
+        """Which URLs of pictures may be fetched; None: none at all."""
+        if self.fetch_pictures == "off":
+            return None
+        hosts = None if isinstance(self.fetch_pictures, str) else tuple(map(Host.of, self.fetch_pictures))
+        return Rules(hosts, tuple(map(Host.of, self.fetch_private_hosts)))
 
     def price(self, model: str) -> Price | None:
         return self.prices.get(model) or self.prices.get("*")

@@ -1,4 +1,4 @@
-"""A reference in a request to a picture: its bytes, then, only when asked for, its size, pixels and view.
+"""A picture file: its size, pixels and view, each only when asked for.
 
 Everything is bounded before it is decoded. What cannot be read raises NotCacheable: the upstream may
 still read it, so the request is forwarded. Blocking and CPU-bound; callers use a worker thread.
@@ -11,25 +11,42 @@ from io import BytesIO
 from typing import Final, Self
 
 import numpy as np
-import pybase64
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from cache import guard
 from cache.keys import digest_bytes
-from gateway.question import Bypass, NotCacheable, PictureRef
+from gateway.question import Bypass, NotCacheable
 
 # Pillow's own limit warns, then raises; ours (`pixels_max`) is checked before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-_DATA_URL: Final = re.compile(rb"data:[^,]{0,200};base64,", re.IGNORECASE)
+
+def _heif() -> tuple[str, ...]:
+    """HEIF (HEIC), where its plug-in is installed. What libheif refuses as too much, it goes on refusing."""
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        return ()
+    register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+    return ("HEIF",)
+
+
 # What model servers are sent. Pillow opens far more, some with programs of their own (EPS runs Ghostscript).
-_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_heif())
+_MARKS: Final = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8[79]a|BM.{4}\0{4}|II\*\0|MM\0\*|....ftyp(?:avi|he[iv]|mif1)",
+    re.DOTALL,
+)
 _ORIENTATION_TAG: Final = 0x0112
 _TURNED: Final = frozenset((5, 6, 7, 8))  # orientations that exchange width and height
 # Modes whose pixels a model sees as their plain RGB rendering. Others (16-bit, float, Lab) are rendered
 # differently by different servers: they may hit by their exact pixels, never by likeness.
 _PLAIN_MODES: Final = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
+
+
+# The media types that servers know, where Pillow has another for the format.
+_MEDIA_TYPES: Final = {"MPO": "image/jpeg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +61,16 @@ class Picture:
         return cls(data, digest_bytes(data))
 
 
-def load(ref: PictureRef) -> Picture:
-    """The bytes of a data URL, whatever its spelling: media type, line breaks and padding do not matter."""
-    url = ref.url if isinstance(ref.url, memoryview) else memoryview(ref.url.encode())
-    head = _DATA_URL.match(url)
-    if head is None:
-        inline = bytes(url[:5]).lower() == b"data:"
-        raise NotCacheable(Bypass.PICTURE_UNREADABLE if inline else Bypass.PICTURE_BY_REFERENCE)
-    # Inside JSON, a line break that is not escaped is no JSON: where the raw bytes are read, it is no white space.
-    white_space = b" " if isinstance(ref.url, memoryview) else b" \t\r\n"
-    data = _base64(url[head.end() :], white_space)
-    if not data:
-        raise NotCacheable(Bypass.PICTURE_UNREADABLE)
-    return Picture.of(data)
+def is_marked(data: bytes) -> bool:
+    """Whether the first bytes are those of a picture of a form that is read here."""
+    return _MARKS.match(data) is not None
+
+
+def media_type(picture: Picture) -> str:
+    """What the file is by its own first bytes, whatever a server called it."""
+    with _opened(picture) as image:
+        form = image.format or ""
+        return _MEDIA_TYPES.get(form) or Image.MIME[form]
 
 
 def size(picture: Picture, pixels_max: int) -> tuple[int, int]:
@@ -118,18 +132,6 @@ def _steps(image: Image.Image) -> guard.Steps | None:
 def rgb(upright: Image.Image) -> NDArray[np.uint8] | None:
     """All the pixels of a decoded picture as the guard would see them, alpha on white; None as for `view`."""
     return _rgb(upright) if upright.mode in _PLAIN_MODES else None
-
-
-def _base64(text: memoryview, white_space: bytes) -> bytes:
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except ValueError:
-        pass
-    plain = bytes(text).translate(None, white_space).rstrip(b"=")
-    try:
-        return pybase64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
-    except ValueError:
-        raise NotCacheable(Bypass.PICTURE_UNREADABLE) from None
 
 
 class _opened:

@@ -7,7 +7,7 @@ knows both what a request asks and what the cache holds. `plan` decides, `finish
 import functools
 import logging
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import anyio
@@ -19,14 +19,14 @@ from cache.keys import Asked, Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Terms, climb
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
-from gateway import capture, pictures
+from gateway import capture
 from gateway.account import Trail
 from gateway.capture import Answered, Rendered
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
 from gateway.fingerprint import Embedding, Fingerprint, Workers
-from gateway.pictures import Picture
+from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
 from gateway.strictness import Demand, demands
 from gateway.watch import Shadow, Watch, would_serve
@@ -34,8 +34,6 @@ from gateway.watch import Shadow, Watch, would_serve
 log = logging.getLogger("lookalike")
 
 _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
-# Below this, parsing and hashing take less than handing them to another thread.
-_ON_LOOP_BYTES = 1_000_000
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
 # Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
@@ -66,10 +64,11 @@ class Serve:
 @dataclass(frozen=True, slots=True)
 class Forward:
     """Ask the upstream; keep its answer if there is a `storing`, and compare it if there is a `shadow`. The trail
-    says why."""
+    says why. `body`, where there is one, goes to the upstream in place of the client's: the same but for pictures."""
 
     storing: Storing | None = None
     shadow: Shadow | None = None
+    body: bytes | None = None
 
     @property
     def reading(self) -> Storing | None:
@@ -93,6 +92,7 @@ class Planner:
         store: Store,
         embedding: Embedding,
         workers: Workers,
+        gatherer: Gatherer,
         clock: Clock,
         monotonic: Clock,
         watch: Watch | None = None,
@@ -101,6 +101,7 @@ class Planner:
         self._store = store
         self._embedding = embedding
         self._workers = workers
+        self._gatherer = gatherer
         self._clock = clock
         self._monotonic = monotonic
         self._watch = watch  # in shadow mode: nothing is served
@@ -127,44 +128,44 @@ class Planner:
         if mode is Mode.OFF:
             raise NotCacheable(Bypass.MODE_OFF)
         with trail.stage("read", self._monotonic):
-            question, loaded = await self._read(dialect, call)
-        trail.model, trail.pictures = question.model, len(loaded)
+            question = await self._read(dialect, call)
+        trail.model, trail.pictures = question.model, len(question.pictures)
         demand = demands(question.prompt, self._settings.questions, Demand(mode, wishes.scrutiny, wishes.threshold))
         trail.kinds = demand.kinds
         if demand.mode is Mode.OFF:
             raise NotCacheable(Bypass.MODE_OFF)
+        with trail.stage("pictures", self._monotonic):
+            gathered = await self._gatherer.gather(question.pictures, call.body)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         limits = self._settings.pixels_max, self._settings.evidence_bytes_max
-        looks = Fingerprint(loaded, self._workers, self._embedding, *limits)
+        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits)
         storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
+        forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
-            return Forward(storing)
+            return forward
         terms = self._terms(question, demand, wishes)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
         if self._watch is not None:
-            return await self._shadowed(storing, found, terms, trail)
+            return await self._shadowed(forward, storing, found, terms, trail)
         match found:
             case Exact() | Pixel() | Near():
                 rendered = await self._rendered(dialect, question, found)
                 if rendered is None:
                     trail.doubt = Doubt.UNREADABLE
-                    return Forward(storing)
+                    return forward
                 trail.found(found)
                 return Serve(rendered)
             case Miss(doubt, similarity):
                 trail.doubt, trail.similarity = doubt, similarity
-                return Forward(storing)
+                return forward
             case _:
                 assert_never(found)
 
-    async def _read(self, dialect: Dialect, call: Call) -> tuple[Question, tuple[Picture, ...]]:
-        def read() -> tuple[Question, tuple[Picture, ...]]:
-            question = dialect.parse(call)
-            return question, tuple(pictures.load(ref) for ref in question.pictures)
-
-        return read() if len(call.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
+    async def _read(self, dialect: Dialect, call: Call) -> Question:
+        read = functools.partial(dialect.parse, call)
+        return read() if len(call.body) <= ON_LOOP_BYTES else await self._workers.run(read)
 
     def _terms(self, question: Question, demand: Demand, wishes: Wishes) -> Terms:
         fit = functools.partial(self._fit, question, wishes)
@@ -177,7 +178,7 @@ class Planner:
             await self.landings.settled(asked.partition, _LANDING_WAIT_S)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
 
-    async def _shadowed(self, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
+    async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the
         store as it would be if answers were served."""
         if not isinstance(found, Miss) and await self._rendered(storing.dialect, storing.question, found) is None:
@@ -188,7 +189,8 @@ class Planner:
             storing.keep = False
         elif not storing.keep:
             trail.unstored = Unstored.NO_STORE
-        return Forward(storing, Shadow(would, storing.dialect, storing.question, found, storing.asked, terms))
+        shadow = Shadow(would, storing.dialect, storing.question, found, storing.asked, terms)
+        return replace(forward, shadow=shadow)
 
     async def _rendered(self, dialect: Dialect, question: Question, hit: Hit) -> Rendered | None:
         """The answer for this client; None, and the entry is forgotten, if this version cannot read it."""
@@ -256,7 +258,7 @@ class Planner:
             read = functools.partial(
                 capture.read, storing.dialect, storing.question, answered, self._settings.reply_bytes_max
             )
-            small = len(answered.body) <= _ON_LOOP_BYTES and not answered.is_coded
+            small = len(answered.body) <= ON_LOOP_BYTES and not answered.is_coded
             reply = read() if small else await self._workers.run(read)
             if isinstance(reply, Unstored):
                 trail.unstored = reply if storing.keep else trail.unstored

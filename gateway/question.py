@@ -23,6 +23,8 @@ class Bypass(StrEnum):
     SHADOW = "shadow"  # the operator wants to know what would have been served, and has nothing served
     NO_PICTURE = "no-picture"
     PICTURE_BY_REFERENCE = "picture-by-reference"  # a URL, path or id: its content is not in the request
+    PICTURE_FETCH_REFUSED = "picture-fetch-refused"  # the rules do not let its URL be fetched
+    PICTURE_FETCH_FAILED = "picture-fetch-failed"
     PICTURE_UNREADABLE = "picture-unreadable"
     PICTURE_TOO_LARGE = "picture-too-large"
     PICTURE_ANIMATED = "picture-animated"
@@ -127,9 +129,10 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class PictureRef:
     """A picture as the request names it: a data URL, or a reference to somewhere else. A long data URL is a
-    view of the request's bytes."""
+    view of the request's bytes. `inlines` says that a data URL may stand in the place of an http(s) one."""
 
     url: str | memoryview
+    inlines: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Gateway:
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
                 await serve(exchange.send, rendered, trail, name, self._clock())
             case Forward() as forward:
-                await self._forward(exchange, body, trail, forward)
+                await self._forward(exchange, forward.body or body, trail, forward)
         return None
 
     def _call(self, exchange: Exchange, body: bytes) -> Call:
@@ -173,7 +173,8 @@ class Gateway:
             asking = reading.dialect.asking_usage(body)
             if asking is not None:
                 body, editor = asking, reading.dialect.hiding_usage()
-                fields = [field for field in fields if field[0] != b"content-length"]  # httpx counts anew
+        if isinstance(body, bytes):
+            fields = headers.fitting(fields, len(body))
         request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
         under_way = False
 

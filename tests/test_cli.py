@@ -184,3 +184,14 @@ def test_calibrate_reads_what_a_gateway_in_shadow_mode_noted(build: Build, tmp_p
 
 
 DCT = {"LOOKALIKE_EMBEDDER": "dct"}
+
+
+def test_check_says_whom_the_gateway_may_be_made_to_connect_to(tmp_path: Path):
+    file = tmp_path / "lookalike.toml"
+    file.write_text(
+        f'upstream = "http://127.0.0.1:9"\ncache_dir = "{tmp_path}/store"\n'
+        'fetch_pictures = ["images.example.com"]\nfetch_private_hosts = ["[::1]:9000"]\n'
+    )
+    said = runner.invoke(cli, ["check", "--config", str(file)], env=DCT).output
+
+    assert "pictures of images.example.com; private: [::1]:9000; the upstream gets each inline" in said

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from gateway.app import create_app, open_store
 from gateway.config import Settings
+from gateway.fetch.resolver import Resolve
 from gateway.server import InThread
 from tests.fakes.upstream import FakeUpstream
 
@@ -49,13 +50,13 @@ def build(tmp_path: Path) -> Iterator[Build]:
     """Makes a stage with the settings given; `near=False` skips the wait for the embedder."""
     with ExitStack() as stack:
 
-        def make(near: bool = True, suffix: str = "", **settings: Any) -> Stage:
+        def make(near: bool = True, suffix: str = "", resolve: Resolve | None = None, **settings: Any) -> Stage:
             fake = FakeUpstream()
             upstream_url = stack.enter_context(serving(fake))
             chosen = Settings(
                 **{"upstream": upstream_url + suffix, "cache_dir": tmp_path / "cache", "embedder": "dct"} | settings
             )
-            stage = stack.enter_context(gateway_over(chosen))
+            stage = stack.enter_context(gateway_over(chosen, resolve))
             stage.upstream, stage.upstream_url = fake, upstream_url
             if near:
                 wait_until_ready(stage)
@@ -65,11 +66,11 @@ def build(tmp_path: Path) -> Iterator[Build]:
 
 
 @contextmanager
-def gateway_over(settings: Settings, **clocks: Any) -> Iterator[Stage]:
+def gateway_over(settings: Settings, resolve: Resolve | None = None, **clocks: Any) -> Iterator[Stage]:
     apps: list[Starlette] = []
 
     async def made() -> Starlette:
-        apps.append(create_app(settings, open_store(settings, **clocks), **clocks))
+        apps.append(create_app(settings, open_store(settings, **clocks), **clocks, resolve=resolve))
         return apps[0]
 
     with InThread(made) as server:

@@ -369,3 +369,48 @@ def test_a_strict_guard_is_never_laxer_than_the_limit_in_force() -> None:
 
     assert [settings.limit(scrutiny) for scrutiny in Scrutiny] == [0.4, 0.4]
     assert load_settings(upstream=UPSTREAM).limit(Scrutiny.STRICT) == 0.8
+
+
+# Whose pictures are fetched
+
+
+def test_nothing_is_fetched_unless_the_operator_says_from_whom() -> None:
+    assert load_settings(upstream=UPSTREAM).fetching() is None
+
+
+@pytest.mark.parametrize("value", ["public", '["images.example.com", "*.cdn.example.com:8443"]', "[]"])
+def test_hosts_to_fetch_from_can_be_given_in_the_environment(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "FETCH_PICTURES", value)
+    rules = load_settings(upstream=UPSTREAM).fetching()
+
+    assert rules is not None
+    assert (rules.hosts is None) == (value == "public")
+
+
+def test_hosts_to_fetch_from_can_be_given_in_a_file(toml: Path) -> None:
+    toml.write_text(
+        f'upstream = "{UPSTREAM}"\nfetch_pictures = ["a.test"]\nfetch_private_hosts = ["minio.internal:9000"]'
+    )
+    rules = load_settings(toml).fetching()
+
+    assert rules is not None
+    assert rules.target("http://minio.internal:9000/a").private
+    assert not rules.target("https://a.test/a").private
+
+
+@pytest.mark.parametrize("value", ["images.example.com", "on", "PUBLIC", ""])
+def test_a_word_that_is_no_way_to_fetch_is_told(value: str) -> None:
+    assert trouble(upstream=UPSTREAM, fetch_pictures=value).startswith(
+        'fetch_pictures: give "off", "public", or a list'
+    )
+
+
+@pytest.mark.parametrize("name", ["fetch_pictures", "fetch_private_hosts"])
+def test_an_entry_that_is_no_host_is_told(name: str) -> None:
+    hosts = {"fetch_pictures": ["ok.test"]} | {name: ["ok.test", "https://evil.test/"]}
+
+    assert f'{name}: "https://evil.test/" is no host' in trouble(upstream=UPSTREAM, **hosts)
+
+
+def test_private_hosts_alone_open_nothing() -> None:
+    assert "set fetch_pictures = []" in trouble(upstream=UPSTREAM, fetch_private_hosts=["minio.internal"])

@@ -338,3 +338,10 @@ def test_no_value_of_cache_control_is_an_error(value: bytes) -> None:
 
     assert found.min_fresh_s >= 0
     assert found.max_age_s is None or found.max_age_s >= 0
+
+
+def test_the_length_of_a_body_that_was_changed_here_is_counted_anew() -> None:
+    fields = [(b"content-length", b"10"), (b"x-length", b"9")]
+
+    assert headers.fitting(fields, 10) == fields
+    assert headers.fitting(fields, 11) == [(b"x-length", b"9")]

@@ -15,9 +15,10 @@ from gateway.capture import Answered
 from gateway.config import Settings
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.fingerprint import Fingerprint, Workers
-from gateway.pictures import load
+from gateway.gather import Gatherer
 from gateway.plan import Forward, Planner, Storing
 from gateway.question import PictureRef, Question, Unstored
+from gateway.spelling import load
 from tests.fakes.pictures import card, data_url
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,8 @@ class NoEmbedder:
 def planner(store: MemoryStore) -> tuple[Planner, Workers]:
     workers = Workers(2)
     settings = Settings(upstream="http://upstream")
-    return Planner(settings, store, NoEmbedder(), workers, time.time, time.perf_counter), workers
+    gatherer = Gatherer(settings, workers, None)
+    return Planner(settings, store, NoEmbedder(), workers, gatherer, time.time, time.perf_counter), workers
 
 
 def storing(workers: Workers, number: int) -> Storing:
