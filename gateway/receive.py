@@ -170,9 +170,8 @@ class Gateway:
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         editor: Editor | None = None
         if reading is not None and isinstance(body, bytes) and self._wants_usage(reading):
-            asking = reading.dialect.asking_usage(body)
-            if asking is not None:
-                body, editor = asking, reading.dialect.hiding_usage()
+            if asking := reading.dialect.asking_usage(body):
+                body, editor = asking
                 fields = [field for field in fields if field[0] != b"content-length"]  # httpx counts anew
         request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
         under_way = False

@@ -4,6 +4,7 @@ Takes the pictures out of a list of messages and leaves their place: what remain
 Unknown keys of a message or a part stay where they are, so they are part of the key.
 """
 
+from gateway.dialects.fields import without_nulls
 from gateway.question import Bypass, NotCacheable, Object, PictureRef
 
 # Hints for a server's prefix cache: they change its speed, not its answer.
@@ -23,12 +24,6 @@ def prompt_of(messages: list[Object]) -> str:
     """The text that asks: of every message but the model's own and its tools', whatever its role is called."""
     asking = [message for message in messages if message.get("role") not in _ANSWERING]
     return "\n".join(text for message in asking for text in _texts(message.get("content")))
-
-
-def without_nulls(value: Object) -> Object:
-    """Some SDKs write every unset field as null; servers read null as unset. One level only: in a schema or
-    a tool's arguments a null may mean something."""
-    return {key: item for key, item in value.items() if item is not None}
 
 
 def _texts(content: object) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cache.entry import pack as pack_row
 from cache.errors import CorruptRow
 from gateway.capture import Answered, Tap, pack, read, unpack
-from gateway.dialects.framing import encode_sse
+from gateway.dialects.framing import Frame, encode_sse
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.question import Question, Reply, Unstored
 from tests.contracts.dialect_contract import JSON_VALUES
@@ -25,11 +25,11 @@ BODY = {
 }
 PLAIN = orjson.dumps(BODY)
 STREAM = b"".join(
-    encode_sse(frame)
-    for frame in (
-        b'{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"A "},"finish_reason":null}]}',
-        b'{"id":"1","choices":[{"index":0,"delta":{"content":"cat."},"finish_reason":"stop"}]}',
-        b"[DONE]",
+    encode_sse(Frame(data))
+    for data in (
+        '{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"A "},"finish_reason":null}]}',
+        '{"id":"1","choices":[{"index":0,"delta":{"content":"cat."},"finish_reason":"stop"}]}',
+        "[DONE]",
     )
 )
 EVENTS = (b"Content-Type", b"text/event-stream; charset=utf-8")

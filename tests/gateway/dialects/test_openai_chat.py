@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.question import Bypass, Question, Reply, Unstored, Usage
 from tests.contracts.dialect_contract import FRESH, JSON_VALUES, DialectContract, call
-from tests.wire.recorded import messages
+from tests.wire.recorded import Message, messages
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 MINIMAL = {
@@ -111,6 +111,12 @@ class TestOpenAIChat(DialectContract):
     choices = {"46-n2-stream-usage": 2}  # noqa: RUF012
     unread = {"tf__46-n2-stream-usage": Unstored.CUT_SHORT}  # noqa: RUF012  # that server has one answer for any n
     whole_bodies = _BODY
+
+    def test_a_stream_of_fewer_or_more_answers_than_asked_for_is_not_whole(self, stream_: Message) -> None:
+        choices = self.choices.get(stream_.case, 1)
+
+        assert self.assembled(stream_.body, choices + 1) is Unstored.CUT_SHORT
+        assert self.assembled(stream_.body, choices - 1) is Unstored.CUT_SHORT
 
 
 def parsed(**fields: Any) -> Question:

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.parts import prompt_of, take_pictures, without_nulls
+from gateway.dialects.fields import without_nulls
+from gateway.dialects.parts import prompt_of, take_pictures
 from gateway.question import Bypass, NotCacheable, PictureRef
 
 URL = "data:image/png;base64,AAAA"
