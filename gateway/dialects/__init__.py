@@ -4,9 +4,10 @@ Order matters only where two claim one path; none do.
 """
 
 from gateway.dialects.base import Dialect
+from gateway.dialects.ollama import OllamaChat, OllamaGenerate
 from gateway.dialects.openai_chat import OpenAIChat
 
-DIALECTS: tuple[Dialect, ...] = (OpenAIChat(),)
+DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), OllamaChat(), OllamaGenerate())
 
 
 def claim(method: str, path: str) -> Dialect | None:

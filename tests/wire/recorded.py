@@ -1,6 +1,8 @@
 """Reads the recorded HTTP messages in this folder: `<dialect>/requests`, `/replies` and `/clients`.
 
 A reply's name is `<server>__<case>`; the request it answers is `requests/<case>.txt`, or was left out for its size.
+`openai_chat` was recorded from genuine servers. No such server could be reached for the other formats: their clients'
+requests are recorded, their requests and replies are written by hand, as the servers' sources and documents have them.
 """
 
 from dataclasses import dataclass
