@@ -11,10 +11,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event of a stream. `event` is its name where the format has names."""
+    """One event of a stream. `event` is its name where the format has names. `number`, its place in the stream from
+    1 on, is for writing only: what is read has none."""
 
     data: str
     event: str | None = None
+    number: int | None = None
 
 
 class Framing(Protocol):

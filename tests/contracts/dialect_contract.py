@@ -132,7 +132,7 @@ class WholeContract:
         body = orjson.loads(question_.body)
         before = self.dialect.parse(recorded(question_))
         for path in leaves(body):
-            if path[0] in self.not_asked or path[-1] in self.hints or self._at(body, path) is None:
+            if path[0] in self.not_asked or {*self.hints} & {*path} or self._at(body, path) is None:
                 continue
             after = self._parsed(changed_at(body, path), recorded(question_))
 
