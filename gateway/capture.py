@@ -86,6 +86,8 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
         return reply
     if why := dialect.unstorable(reply):
         return why
+    if question.tokens_max is not None and (dialect.usage(reply).tokens_out or 0) >= question.tokens_max:
+        return Unstored.TRUNCATED
     return replace(reply, named=_named(reply, question), media_type=media_type)
 
 

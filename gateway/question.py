@@ -146,6 +146,7 @@ class Question:
     choices: int  # answers wanted for the one question (`n`)
     prompt: str = field(repr=False)  # all text that is not the model's or a tool's, in order
     request_id: str | None = None  # an id by which the client lets the server name its reply
+    tokens_max: int | None = None  # the limit of the answer, where the reply does not tell that it was met
     echoed: Object = field(default_factory=dict, repr=False)  # what is no part of the question, yet in the reply again
 
     @property

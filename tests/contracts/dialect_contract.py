@@ -89,6 +89,7 @@ class WholeContract:
     choices: ClassVar[dict[str, int]] = {}  # answers asked for, by case, where it is not one
     closing: ClassVar[str] = '"finish_reason":"'  # in every frame that says that an answer is whole
     unread: ClassVar[dict[str, Unstored]]  # recorded replies of status 200 that are not whole answers
+    heartbeats: ClassVar[tuple[str, ...]] = ()  # types of event that are no part of an answer
     ids: ClassVar[tuple[str, ...]] = ("id",)  # fields that a replay makes anew ...
     times: ClassVar[tuple[str, ...]] = ("created",)
     now: ClassVar[Any] = FRESH.now_s  # as this dialect writes it
@@ -132,7 +133,7 @@ class WholeContract:
         body = orjson.loads(question_.body)
         before = self.dialect.parse(recorded(question_))
         for path in leaves(body):
-            if path[0] in self.not_asked or {*self.hints} & {*path} or self._at(body, path) is None:
+            if path[0] in self.not_asked or not set(self.hints).isdisjoint(path) or self._at(body, path) is None:
                 continue
             after = self._parsed(changed_at(body, path), recorded(question_))
 
@@ -379,7 +380,8 @@ class DialectContract(WholeContract):
         return self.dialect.framing().feed(body)
 
     def _objects(self, body: bytes) -> list[Any]:
-        return [orjson.loads(frame.data) for frame in self._frames(body) if frame.data.startswith("{")]
+        objects = [orjson.loads(frame.data) for frame in self._frames(body) if frame.data.startswith("{")]
+        return [each for each in objects if each.get("type") not in self.heartbeats]
 
     def _bytes(self, reply: Reply) -> bytes:
         return b"".join(map(self.dialect.encode, self.dialect.stream(reply, True)))
