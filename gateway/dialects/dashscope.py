@@ -15,7 +15,7 @@ from gateway.dialects import dashscope_stream
 from gateway.dialects.dashscope_stream import choices_of, said
 from gateway.dialects.fields import count, new_uuid, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
-from gateway.dialects.parts import prompt_of
+from gateway.dialects.parts import HINTS, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
@@ -23,7 +23,6 @@ _SERVER_TOOLS = ("enable_search", "search_options", "plugins", "enable_code_inte
 _RAN_TOOLS = ("search_info", "tool_info")
 # What may stand beside a text or a picture. Anything else may name content that is not in the request.
 _BESIDE = frozenset(("type", "min_pixels", "max_pixels", "total_pixels", "enable_rotate", "detail"))
-_HINTS = frozenset(("cache_control",))
 _DONE_REASONS = {
     "stop": None,
     "length": Unstored.TRUNCATED,
@@ -158,7 +157,7 @@ def _part(part: object, pictures: list[PictureRef]) -> Object:
     """`{"text": …}` or `{"image": …}`, with hints about the picture's size beside it."""
     if not isinstance(part, dict):
         raise NotCacheable(Bypass.UNKNOWN_PART)
-    kept = {key: item for key, item in without_nulls(part).items() if key not in _HINTS}
+    kept = {key: item for key, item in without_nulls(part).items() if key not in HINTS}
     match sorted(kept.keys() - _BESIDE):
         case ["text"] if isinstance(kept["text"], str):
             return kept

@@ -14,7 +14,7 @@ import orjson
 from gateway.dialects import ollama_stream
 from gateway.dialects.fields import count, read_reply, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, Lines, encode_line
-from gateway.dialects.parts import prompt_of
+from gateway.dialects.parts import inline, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
@@ -143,7 +143,18 @@ def _question(body: Object, placed: Object, pictures: list[PictureRef], prompt: 
     asked = as_text({key: item for key, item in body.items() if key not in (*_NOT_ASKED, "images")} | placed)
     if asked.get("tools") == []:  # ollama-python writes this for "none"
         del asked["tools"]
-    return Question(model, asked, tuple(pictures), stream, include_usage=False, choices=1, prompt=prompt)
+    options = body.get("options")
+    return Question(
+        model,
+        asked,
+        tuple(pictures),
+        stream,
+        include_usage=False,  # counts come with the last line, asked for or not
+        choices=1,
+        prompt=prompt,
+        # SGLang says "stop" of every answer.
+        tokens_max=count(options.get("num_predict")) if isinstance(options, dict) else None,
+    )
 
 
 def _message(message: Object, pictures: list[PictureRef]) -> Object:
@@ -161,7 +172,7 @@ def _placed(value: Object, pictures: list[PictureRef]) -> Object:
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise NotCacheable(Bypass.UNKNOWN_SHAPE)
     first = len(pictures)
-    pictures += [PictureRef(f"data:;base64,{image}") for image in images]
+    pictures += map(inline, images)
     return {"images": [{"picture": number} for number in range(first, len(pictures))]} if images else {}
 
 

@@ -50,8 +50,16 @@ class ServiceInference:
         if not pictures:
             raise NotCacheable(Bypass.NO_PICTURE)
         placed = {"input": without_nulls(given) | {"messages": messages}, "parameters": without_nulls(parameters)}
-        asked, prompt = as_text(body | placed), prompt_of(messages)
-        return Question(model, asked, pictures, stream=False, include_usage=False, choices=1, prompt=prompt)
+        return Question(
+            model,
+            as_text(body | placed),
+            pictures,
+            stream=False,
+            include_usage=False,
+            choices=1,
+            prompt=prompt_of(messages),
+            tokens_max=count(parameters.get("max_new_tokens")),  # the reply need not say that it was met
+        )
 
     def framing(self) -> Framing:
         return ServerSentEvents()

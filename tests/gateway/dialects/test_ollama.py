@@ -247,3 +247,9 @@ def test_a_line_after_the_end_is_not_read_over() -> None:
     dialect = OllamaGenerate()
 
     assert Unstored.MALFORMED is dialect.assemble(dialect.framing().feed(lines), 1)
+
+
+@pytest.mark.parametrize(("options", "most"), [({"num_predict": 64}, 64), ({"num_predict": -1}, None), ({}, None)])
+def test_the_limit_of_an_answer_is_known_where_there_is_one(options: dict[str, Any], most: int | None) -> None:
+    assert most == chatted(options=options).tokens_max
+    assert chatted(options="text").tokens_max is None

@@ -149,3 +149,8 @@ def test_tokens_are_counted_under_either_name() -> None:
     assert Usage(3, 4) == dialect.usage(Reply({"usage": {"input_tokens": 3, "output_tokens": 4}}))
     assert Usage(3, 4) == dialect.usage(Reply({"usage": {"prompt_tokens": 3, "completion_tokens": 4}}))
     assert Usage(None, None) == dialect.usage(Reply({}))
+
+
+def test_the_limit_of_an_answer_is_known() -> None:
+    assert ServiceInference().parse(call(MINIMAL, PATH)).tokens_max == 512
+    assert ServiceInference().parse(call(MINIMAL | {"parameters": {}}, PATH)).tokens_max is None
