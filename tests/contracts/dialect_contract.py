@@ -16,7 +16,7 @@ from gateway.dialects.base import Dialect
 from gateway.dialects.framing import Frame
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Question, Reply, Unstored
 from tests.examples import examples
-from tests.wire.recorded import Message, messages
+from tests.wire.recorded import Message, messages, replies
 
 FRESH = Fresh("0123456789abcdef01234567", 2_000_000_000)
 JSON_VALUES = st.recursive(
@@ -90,7 +90,7 @@ class DialectContract:
         samples: dict[str, Sequence[Message]] = {
             "request_": requests,
             "question_": [m for m in requests if m.name not in self.refused],
-            "reply_": [m for m in messages(self.folder, "replies") if not m.streamed],
+            "reply_": [m for m in replies(self.folder) if not m.streamed],
             "stream_": self._streams(whole=True),
             "broken_stream_": self._streams(whole=False),
         }
@@ -321,7 +321,7 @@ class DialectContract:
         return Unstored.CUT_SHORT if framing.rest() else self.dialect.assemble(frames, choices)
 
     def _streams(self, whole: bool) -> list[Message]:
-        found = [m for m in messages(self.folder, "replies") if m.streamed]
+        found = [m for m in replies(self.folder) if m.streamed]
         return [m for m in found if whole == (m.complete and m.name not in self.unread)]
 
     def _parsed(self, body: dict[str, Any]) -> Question | None:

@@ -7,7 +7,7 @@ import orjson
 
 from gateway.dialects.framing import ServerSentEvents
 from tests.fakes.servers.base import MADE_S, Object, Server, words
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 _IDS = ("id", "item_id")
 _TIMES = ("created_at", "completed_at")
@@ -53,7 +53,7 @@ class _EventServer(Server):
         return {}
 
     def _reply(self, name: str) -> bytes:
-        return message(self.folder, "replies", name).body
+        return reply_of(self.folder, name).body
 
 
 class ResponsesServer(_EventServer):
