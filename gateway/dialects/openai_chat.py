@@ -39,9 +39,10 @@ _KNOWN = _NOT_ASKED | frozenset(
 _REPLAYED_STREAM_OPTIONS = frozenset(("include_usage", "include_obfuscation"))
 _STATEFUL = (
     *("kv_transfer_params", "ec_transfer_params", "previous_response_id", "conversation", "context_id"),
+    "store",  # to be asked for later, by an id that only the upstream gives
     *("session_params", "migration_request", "with_cache", "preserve_cache"),  # SGLang; LMDeploy
 )
-_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options")
+_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options", "enable_code_interpreter")
 _CLIENT_TOOLS = ("function", "custom")  # run by the client; any other kind may be run by the upstream
 # Paths that end alike but mean something else: Ark's bots run tools, its contexts keep state.
 _OTHER_MEANINGS = ("/bots/chat/completions", "/context/chat/completions")
@@ -74,7 +75,7 @@ class OpenAIChat:
         messages, pictures = take_pictures(body.get("messages"))
         if not pictures:
             raise NotCacheable(Bypass.NO_PICTURE)
-        model, stream, choices = body.get("model", ""), body.get("stream", False), body.get("n", 1)
+        model, stream, choices = body.get("model", ""), body.get("stream", False), body.get("n", body.get("n_cmpl", 1))
         options = body.get("stream_options", {})
         if not (isinstance(model, str) and isinstance(stream, bool) and isinstance(options, dict)):
             raise NotCacheable(Bypass.UNKNOWN_SHAPE)
@@ -153,7 +154,7 @@ class OpenAIChat:
 
 
 def _refuse_state(body: Object) -> None:
-    if any(key in body for key in _STATEFUL):
+    if any(body.get(key, False) is not False for key in _STATEFUL):
         raise NotCacheable(Bypass.STATEFUL)
     if any(body.get(key) for key in _SERVER_TOOLS) or not _run_by_client(body.get("tools")):
         raise NotCacheable(Bypass.SERVER_TOOLS)

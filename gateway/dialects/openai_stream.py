@@ -126,7 +126,9 @@ def _read(frame: Frame) -> Object | Unstored:
         return chunk
     if frame.event == "error":
         return Unstored.ERROR_IN_REPLY
-    return chunk if isinstance(chunk.get("choices"), list) else Unstored.MALFORMED
+    # SGLang names an event where it is asked for more than an answer; a replay would not have the name.
+    named = frame.event not in (None, "", "message")
+    return chunk if isinstance(chunk.get("choices"), list) and not named else Unstored.MALFORMED
 
 
 def _join(chunks: Sequence[Object]) -> Object | Unstored:

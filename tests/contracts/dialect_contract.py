@@ -17,7 +17,7 @@ from gateway.dialects.framing import Frame
 from gateway.headers import readable
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Question, Reply, Unstored
 from tests.examples import examples
-from tests.wire.recorded import Message, messages
+from tests.wire.recorded import Message, messages, replies
 
 FRESH = Fresh("0123456789abcdef01234567", 2_000_000_000)
 JSON_VALUES = st.recursive(
@@ -100,7 +100,7 @@ class WholeContract:
         samples: dict[str, Sequence[Message]] = {
             "request_": requests,
             "question_": [m for m in requests if m.name not in self.refused],
-            "reply_": [m for m in messages(self.folder, "replies") if not m.streamed],
+            "reply_": [m for m in replies(self.folder) if not m.streamed],
             "stream_": self._streams(whole=True),
             "broken_stream_": self._streams(whole=False),
         }
@@ -250,7 +250,7 @@ class WholeContract:
         yield from (reply.body, *reply.chunks)
 
     def _streams(self, whole: bool) -> list[Message]:
-        found = [m for m in messages(self.folder, "replies") if m.streamed]
+        found = [m for m in replies(self.folder) if m.streamed]
         return [m for m in found if whole == (m.complete and m.name not in self.unread)]
 
     def _parsed(self, body: dict[str, Any], like: Call | None = None) -> Question | None:

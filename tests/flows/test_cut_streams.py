@@ -19,7 +19,7 @@ from gateway.question import Reply
 from tests.fakes.pictures import card, data_url
 from tests.fakes.tape import Tape
 from tests.flows.conftest import Stage, gateway_over, serving
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 URL = data_url(card("48.20"))
 
@@ -95,7 +95,7 @@ def streamed(request: pytest.FixtureRequest) -> Streamed:
 
 @pytest.fixture
 def tape(streamed: Streamed) -> Tape:
-    return Tape(message(streamed.dialect, "replies", streamed.recorded))
+    return Tape(reply_of(streamed.dialect, streamed.recorded))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import orjson
 
 from tests.fakes.asgi import Seen
 from tests.fakes.servers.base import Object, Server, words
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 
 class DashScopeServer(Server):
@@ -16,8 +16,8 @@ class DashScopeServer(Server):
 
     def __init__(self) -> None:
         super().__init__()
-        self._whole: Object = orjson.loads(message("dashscope", "replies", "dashscope__whole").body)
-        self._error: Object = orjson.loads(message("dashscope", "replies", "dashscope__error-400").body)
+        self._whole: Object = orjson.loads(reply_of("dashscope", "dashscope__whole").body)
+        self._error: Object = orjson.loads(reply_of("dashscope", "dashscope__error-400").body)
 
     def wants_stream(self, seen: Seen, asked: Object) -> bool:
         return seen.header("x-dashscope-sse") == "enable"

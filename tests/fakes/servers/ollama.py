@@ -8,7 +8,7 @@ import orjson
 from gateway.dialects.framing import Lines
 from tests.fakes.asgi import Seen
 from tests.fakes.servers.base import MADE_S, Object, Server, words
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 
 class OllamaServer(Server):
@@ -18,8 +18,8 @@ class OllamaServer(Server):
 
     def __init__(self, folder: str, speaks: str = "ollama") -> None:
         super().__init__()
-        self._whole: Object = orjson.loads(message(folder, "replies", f"{speaks}__whole").body)
-        frames = Lines().feed(message(folder, "replies", f"{speaks}__stream").body)
+        self._whole: Object = orjson.loads(reply_of(folder, f"{speaks}__whole").body)
+        frames = Lines().feed(reply_of(folder, f"{speaks}__stream").body)
         self._piece, *_, self._last = [orjson.loads(frame.data) for frame in frames]
 
     def wants_stream(self, seen: Seen, asked: Object) -> bool:

@@ -9,7 +9,7 @@ from gateway.dialects.anthropic import AnthropicMessages
 from gateway.dialects.framing import Frame
 from gateway.question import Bypass, NotCacheable, PictureRef, Question, Reply, Unstored, Usage
 from tests.contracts.dialect_contract import FRESH, JSON_VALUES, DialectContract, call, key
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
 BY_URL = {"type": "image", "source": {"type": "url", "url": "https://pictures.example/1.png"}}
@@ -286,7 +286,7 @@ def test_citations_and_arguments_that_come_in_pieces_are_joined() -> None:
 
 
 def test_every_event_of_a_replay_has_its_name() -> None:
-    recorded = message("anthropic_messages", "replies", "anthropic__21-stream-image1").body
+    recorded = reply_of("anthropic_messages", "anthropic__21-stream-image1").body
     reply = anthropic_stream.assemble(AnthropicMessages().framing().feed(recorded))
     assert isinstance(reply, Reply)
     for frame in AnthropicMessages().stream(reply, include_usage=True):

@@ -9,7 +9,7 @@ from gateway.dialects.dashscope import DashScope
 from gateway.dialects.framing import Frame
 from gateway.question import Bypass, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 from tests.contracts.dialect_contract import FRESH, JSON_VALUES, DialectContract, call, key
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 URL = "data:image/png;base64,AAAA"
 PATH = "/api/v1/services/aigc/multimodal-generation/generation"
@@ -282,7 +282,7 @@ def test_a_stream_adds_to_the_text_or_repeats_it(texts: tuple[str, ...], whole: 
 def test_every_recorded_way_to_stream_says_the_same() -> None:
     dialect = DashScope()
     for case in ("stream-incremental", "stream-cumulative", "stream-thinking", "stream-text"):
-        frames = dialect.framing().feed(message("dashscope", "replies", f"dashscope__{case}").body)
+        frames = dialect.framing().feed(reply_of("dashscope", f"dashscope__{case}").body)
         reply = dialect.assemble(frames, 1)
 
         assert isinstance(reply, Reply)
@@ -306,7 +306,7 @@ def test_parts_that_cannot_be_joined_are_not_kept() -> None:
 
 def test_a_stream_is_written_with_numbers_names_and_the_servers_comment() -> None:
     dialect = DashScope()
-    raw = message("dashscope", "replies", "dashscope__stream-incremental").body
+    raw = reply_of("dashscope", "dashscope__stream-incremental").body
     reply = dialect.assemble(dialect.framing().feed(raw), 1)
 
     assert isinstance(reply, Reply)

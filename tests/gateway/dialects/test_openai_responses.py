@@ -11,7 +11,7 @@ from gateway.dialects.framing import Frame
 from gateway.dialects.openai_responses import OpenAIResponses
 from gateway.question import Bypass, NotCacheable, PictureRef, Question, Reply, Unstored, Usage
 from tests.contracts.dialect_contract import FRESH, JSON_VALUES, DialectContract, call, key
-from tests.wire.recorded import message
+from tests.wire.recorded import reply_of
 
 URL = "data:image/png;base64,AAAA"
 PICTURE = {"type": "input_image", "image_url": URL}
@@ -146,7 +146,7 @@ def frames(*events: dict[str, Any], names: bool = True) -> list[Frame]:
 
 
 def recorded(name: str) -> Reply:
-    body = message("openai_responses", "replies", name).body
+    body = reply_of("openai_responses", name).body
     reply = responses_stream.assemble(OpenAIResponses().framing().feed(body))
     assert isinstance(reply, Reply)
     return reply
@@ -287,8 +287,8 @@ def test_only_an_answer_that_ended_well_may_be_kept(reply: Reply, why: Unstored 
 
 
 def test_recorded_answers_that_met_their_limit_are_told_by_status_or_by_their_tokens() -> None:
-    by_status = OpenAIResponses().whole(message("openai_responses", "replies", "vllm__98-responses").body)
-    by_tokens = OpenAIResponses().whole(message("openai_responses", "replies", "llamacpp__98-responses").body)
+    by_status = OpenAIResponses().whole(reply_of("openai_responses", "vllm__98-responses").body)
+    by_tokens = OpenAIResponses().whole(reply_of("openai_responses", "llamacpp__98-responses").body)
     assert isinstance(by_status, Reply)
     assert isinstance(by_tokens, Reply)
 
