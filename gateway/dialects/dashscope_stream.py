@@ -39,8 +39,8 @@ def choices_of(body: Object) -> list[Object]:
 
 def message_of(choice: Object) -> Object:
     """Where a choice has its text: in its message or, with `result_format: text`, in itself."""
-    message: Object = choice.get("message", choice)
-    return message
+    message = choice.get("message")
+    return message if isinstance(message, dict) else choice
 
 
 def said(choice: Object) -> str:

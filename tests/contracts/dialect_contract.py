@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, ClassVar
 
 import orjson
@@ -25,6 +25,8 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+
+ODDITIES = (None, True, 7, "?", [], [None], {}, {"?": []})
 
 
 def call(body: dict[str, Any] | bytes, path: str = "/v1/chat/completions", **headers: str) -> Call:
@@ -56,6 +58,19 @@ def changed_at(value: Any, path: tuple[Any, ...]) -> Any:
         return _other(value)
     copy = dict(value) if isinstance(value, dict) else list(value)
     copy[path[0]] = changed_at(copy[path[0]], path[1:])
+    return copy
+
+
+def _names(path: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(name for name in path if isinstance(name, str))
+
+
+def replaced_at(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    """A copy with `other` at `path`."""
+    if not path:
+        return other
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced_at(copy[path[0]], path[1:], other)
     return copy
 
 
@@ -207,6 +222,22 @@ class WholeContract:
 
         check()
 
+    def test_a_reply_with_anything_else_in_any_place_raises_nothing(self) -> None:
+        bodies = [orjson.loads(m.body) for m in replies(self.folder) if m.status == 200 and not m.streamed]
+        body = max(bodies, key=lambda body: len(set(map(_names, leaves(body)))))
+        for path, other in product(leaves(body), ODDITIES):
+            self.assert_usable(self.dialect.whole(orjson.dumps(replaced_at(body, path, other))))
+
+    def assert_usable(self, reply: Reply | Unstored) -> None:
+        """Whatever is done with a reply, it raises nothing."""
+        if isinstance(reply, Reply):
+            self.dialect.unstorable(reply)
+            self.dialect.usage(reply)
+            assert isinstance(self.dialect.text(reply), str)
+            renewed = self.dialect.renew(reply, self._asked(), FRESH)
+            assert self.dialect.body(renewed)
+            assert all(map(self.dialect.encode, self.dialect.stream(renewed, True)))
+
     # Replays
 
     def test_renew_changes_ids_and_times_and_nothing_else(self, reply_: Message) -> None:
@@ -306,6 +337,16 @@ class DialectContract(WholeContract):
         choices = self.choices.get(shortest.case, 1)
         for end in range(len(shortest.body)):
             assert isinstance(self.assembled(shortest.body[:end], choices), Unstored), end
+
+    def test_a_stream_with_anything_else_in_any_place_raises_nothing(self) -> None:
+        shortest = min(self._streams(whole=True), key=lambda m: len(m.body))
+        frames, choices = self._frames(shortest.body), self.choices.get(shortest.case, 1)
+        for number, frame in enumerate(frames):
+            if frame.data.startswith("{"):
+                value = orjson.loads(frame.data)
+                for path, other in product(leaves(value), ODDITIES):
+                    odd = replace(frame, data=orjson.dumps(replaced_at(value, path, other)).decode())
+                    self.assert_usable(self.dialect.assemble([*frames[:number], odd, *frames[number + 1 :]], choices))
 
     def test_a_stream_that_lost_a_frame_with_a_finish_reason_is_not_whole(self, stream_: Message) -> None:
         frames = self._frames(stream_.body)
