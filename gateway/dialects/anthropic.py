@@ -12,6 +12,7 @@ from gateway.dialects.fields import (
     new_id,
     read_reply,
     refuse_case_variants,
+    refuse_search,
     request_id,
     with_new,
     without_nulls,
@@ -171,6 +172,7 @@ class AnthropicMessages:
 def _refuse_state(body: Object) -> None:
     if any(body.get(key) for key in _STATEFUL):
         raise NotCacheable(Bypass.STATEFUL)
+    refuse_search(body)
     tools = body.get("tools", [])
     if not isinstance(tools, list):
         raise NotCacheable(Bypass.UNKNOWN_SHAPE)

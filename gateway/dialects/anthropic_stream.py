@@ -32,7 +32,7 @@ def assemble(frames: Sequence[Frame]) -> Reply | Unstored:
             return event
         if "error" in (event.get("type"), frame.event):
             return Unstored.ERROR_IN_REPLY
-        if event.get("type") == "ping":  # sent against impatient proxies: no part of an answer
+        if "ping" in (event.get("type"), frame.event):  # sent against impatient proxies: no part of an answer
             continue
         if joining.ended or not joining.add(event):
             return Unstored.MALFORMED

@@ -8,6 +8,7 @@ import orjson
 
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored
 
+_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options", "enable_code_interpreter")
 _ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
 
 
@@ -21,6 +22,12 @@ def refuse_case_variants(body: Object, known: Collection[str]) -> None:
     """Servers written in Go read `"Stream"` as `"stream"`; others do not know it."""
     if any(key != key.lower() and key.lower() in known for key in body):
         raise NotCacheable(Bypass.AMBIGUOUS_JSON)
+
+
+def refuse_search(body: Object) -> None:
+    """Switches that let the upstream search or run something before it answers, OpenAI's and DashScope's."""
+    if any(body.get(key) for key in _SERVER_TOOLS):
+        raise NotCacheable(Bypass.SERVER_TOOLS)
 
 
 def request_id(body: Object, call: Call) -> str | None:

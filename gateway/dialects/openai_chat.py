@@ -16,6 +16,7 @@ from gateway.dialects.fields import (
     new_id,
     read_reply,
     refuse_case_variants,
+    refuse_search,
     request_id,
     with_new,
     without_nulls,
@@ -42,7 +43,6 @@ _STATEFUL = (
     "store",  # to be asked for later, by an id that only the upstream gives
     *("session_params", "migration_request", "with_cache", "preserve_cache"),  # SGLang; LMDeploy
 )
-_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options", "enable_code_interpreter")
 _CLIENT_TOOLS = ("function", "custom")  # run by the client; any other kind may be run by the upstream
 # Paths that end alike but mean something else: Ark's bots run tools, its contexts keep state.
 _OTHER_MEANINGS = ("/bots/chat/completions", "/context/chat/completions")
@@ -156,7 +156,8 @@ class OpenAIChat:
 def _refuse_state(body: Object) -> None:
     if any(body.get(key, False) is not False for key in _STATEFUL):
         raise NotCacheable(Bypass.STATEFUL)
-    if any(body.get(key) for key in _SERVER_TOOLS) or not _run_by_client(body.get("tools")):
+    refuse_search(body)
+    if not _run_by_client(body.get("tools")):
         raise NotCacheable(Bypass.SERVER_TOOLS)
     if body.get("audio") or body.get("modalities") not in (None, ["text"]):
         raise NotCacheable(Bypass.UNKNOWN_PART)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.dialects import responses_stream
-from gateway.dialects.fields import count, read_reply, refuse_case_variants, request_id, without_nulls
+from gateway.dialects.fields import count, read_reply, refuse_case_variants, refuse_search, request_id, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import HINTS, picture_of, prompt_of
 from gateway.dialects.responses_stream import REPEATED
@@ -146,6 +146,7 @@ def _refuse_state(body: Object, stateless: bool) -> None:
     keeps = caching is not None and caching != {"type": "disabled"}
     if keeps or any(body.get(key) for key in _STATEFUL) or not (body.get("store") is False or stateless):
         raise NotCacheable(Bypass.STATEFUL)
+    refuse_search(body)
     tools = body.get("tools", [])
     if not isinstance(tools, list):
         raise NotCacheable(Bypass.UNKNOWN_SHAPE)

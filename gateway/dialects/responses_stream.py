@@ -153,7 +153,7 @@ def _over_responses(reply: Reply, change: Callable[[Object], Object]) -> Reply:
 def _new_ids(reply: Reply, question: Question, fresh: Fresh) -> dict[str, str]:
     """Old ids to new ones. An item with sealed thoughts keeps its own: the seal would not fit another."""
     items = [*reply.body["output"], *(chunk["item"] for chunk in reply.chunks if isinstance(chunk.get("item"), dict))]
-    sealed = {item.get("id") for item in items if item.get("encrypted_content")}
+    sealed = [item.get("id") for item in items if item.get("encrypted_content")]
     mentioned = [{"id": chunk["item_id"]} for chunk in reply.chunks if "item_id" in chunk]
     ids: dict[str, str] = {}
     for item in (*items, *mentioned):

@@ -87,3 +87,11 @@ class TestAsyncAnthropic(ClientContract):
                 final = await stream.get_final_message()
             assert heard(final).text == heard_events(events).text
             return Heard(heard(final).text, [final.model_dump(), *(event.model_dump() for event in events)])
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_an_answer_serves_the_other_way_of_asking_too(self, stage: Stage, upstream: Server, streamed: bool) -> None:
+        first = self.ask(stage.gateway, one(original("48.20")), streamed)
+        other = self.ask(stage.gateway, one(original("48.20")), not streamed)
+
+        assert first.text == other.text == "prices: 48.20"
+        assert upstream.calls == 1

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
+
 from gateway.config import Settings
 from tests.contracts.client_contract import MODEL, ClientContract, Turn, Turns, one, original
 from tests.contracts.heard import Heard
@@ -103,3 +105,11 @@ class TestAsyncResponses(ClientContract):
                 final = await stream.get_final_response()
             assert final.output_text == heard_events(events).text
             return heard_events(events)
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_an_answer_serves_the_other_way_of_asking_too(self, stage: Stage, upstream: Server, streamed: bool) -> None:
+        first = self.ask(stage.gateway, one(original("48.20")), streamed)
+        other = self.ask(stage.gateway, one(original("48.20")), not streamed)
+
+        assert first.text == other.text == "prices: 48.20"
+        assert upstream.calls == 1

@@ -175,6 +175,7 @@ def test_the_clients_billing_line_is_no_part_of_the_question() -> None:
         ({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}, Bypass.SERVER_TOOLS),
         ({"tools": [{"name": "look", "input_schema": {}}, 7]}, Bypass.SERVER_TOOLS),
         ({"tools": {}}, Bypass.UNKNOWN_SHAPE),
+        ({"enable_search": True}, Bypass.SERVER_TOOLS),
         ({"container": {"id": "c"}}, Bypass.STATEFUL),
         ({"stream": 1}, Bypass.UNKNOWN_SHAPE),
         ({"model": 7}, Bypass.UNKNOWN_SHAPE),
@@ -239,6 +240,14 @@ def test_a_stream_has_its_counts_in_two_places_and_the_body_has_both() -> None:
     assert isinstance(reply, Reply)
     assert reply.body["usage"] == {"a": 1, "output_tokens": 2}
     assert reply.body["content"] == [SAID]
+
+
+def test_a_ping_is_one_by_its_name_or_by_its_type() -> None:
+    pings = [Frame("{}", "ping"), Frame('{"type":"ping"}')]
+    reply = anthropic_stream.assemble([*pings, *frames(*WHOLE[:3]), *pings, *frames(*WHOLE[3:])])
+
+    assert isinstance(reply, Reply)
+    assert reply.chunks == WHOLE
 
 
 def test_an_end_mark_of_another_format_is_tolerated_after_the_end_alone() -> None:

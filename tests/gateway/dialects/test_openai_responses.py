@@ -202,6 +202,7 @@ def test_state_that_is_turned_off_is_none() -> None:
         ({"tools": [{"type": "web_search"}]}, Bypass.SERVER_TOOLS),
         ({"tools": [{"type": "mcp", "server_url": "https://h"}]}, Bypass.SERVER_TOOLS),
         ({"tools": ["look"]}, Bypass.SERVER_TOOLS),
+        ({"enable_search": True}, Bypass.SERVER_TOOLS),
         ({"tools": {}}, Bypass.UNKNOWN_SHAPE),
         ({"stream": 1}, Bypass.UNKNOWN_SHAPE),
         ({"stream_options": []}, Bypass.UNKNOWN_SHAPE),
