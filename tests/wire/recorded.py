@@ -1,6 +1,7 @@
 """Reads the recorded HTTP messages in this folder: `<dialect>/requests`, `/replies` and `/clients`.
 
 A reply's name is `<server>__<case>`; the request it answers is `requests/<case>.txt`, or was left out for its size.
+In `/documented` are replies of servers that could not be recorded, written after their documents and source.
 """
 
 from dataclasses import dataclass
