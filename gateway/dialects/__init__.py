@@ -3,10 +3,12 @@
 Order matters only where two claim one path; none do.
 """
 
+from gateway.dialects.anthropic import AnthropicMessages
 from gateway.dialects.base import Dialect
 from gateway.dialects.openai_chat import OpenAIChat
+from gateway.dialects.openai_responses import OpenAIResponses
 
-DIALECTS: tuple[Dialect, ...] = (OpenAIChat(),)
+DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), OpenAIResponses(), AnthropicMessages())
 
 
 def claim(method: str, path: str) -> Dialect | None:

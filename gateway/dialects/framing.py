@@ -87,5 +87,7 @@ class ServerSentEvents:
         return Frame("\n".join(data), event) if data else None
 
 
-def encode_sse(data: bytes) -> bytes:
-    return b"data: " + data + b"\n\n"
+def encode_sse(frame: Frame) -> bytes:
+    """An event. `data` is one line, as JSON is."""
+    name = f"event: {frame.event}\n" if frame.event else ""
+    return f"{name}data: {frame.data}\n\n".encode()

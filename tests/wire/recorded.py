@@ -50,6 +50,18 @@ def messages(dialect: str, kind: str) -> tuple[Message, ...]:
 
 
 @cache
+def replies(dialect: str) -> tuple[Message, ...]:
+    """Every reply of a dialect, recorded or documented."""
+    kinds = [kind for kind in ("replies", "documented") if (FOLDER / dialect / kind).is_dir()]
+    return tuple(found for kind in kinds for found in messages(dialect, kind))
+
+
+@cache
+def reply_of(dialect: str, name: str) -> Message:
+    return next(found for found in replies(dialect) if found.name == name)
+
+
+@cache
 def message(dialect: str, kind: str, name: str) -> Message:
     return next(message for message in messages(dialect, kind) if message.name == name)
 
