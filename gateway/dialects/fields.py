@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
 
@@ -45,6 +46,15 @@ def new_id(old: str, own_prefix: str, reply: Reply, question: Question, fresh: F
         return (own_prefix if old.startswith(own_prefix) else "") + (question.request_id or fresh.token)
     match = _ID_PREFIX.match(old)
     return (match[0] if match else "") + fresh.token
+
+
+def new_uuid(old: str, fresh: Fresh) -> str:
+    """A new id for a replay, where the server's ids have no prefix: a UUID for a UUID."""
+    try:
+        UUID(old)
+    except ValueError:
+        return fresh.token
+    return str(uuid5(NAMESPACE_OID, fresh.token))
 
 
 def with_new(value: Object, new: Object) -> Object:

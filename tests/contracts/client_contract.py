@@ -91,6 +91,7 @@ class ClientContract:
     @pytest.fixture
     def stage(self, upstream: Server, tmp_path: Path) -> Iterator[Stage]:
         with serving(upstream) as url:
+            # A machine that is busy with other things must not turn a near hit into a miss.
             settings = Settings(upstream=url, cache_dir=tmp_path, store="memory", embedder="dct", embed_timeout_s=60)
             with gateway_over(settings) as stage:
                 wait_until_ready(stage)
