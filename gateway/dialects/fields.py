@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
 
@@ -47,6 +48,15 @@ def new_id(old: str, named: bool, question: Question, fresh: Fresh) -> str:
         return prefix + (question.request_id or fresh.token)
     match = _ID_PREFIX.match(old)
     return (match[0] if match else "") + fresh.token
+
+
+def new_uuid(old: str, fresh: Fresh) -> str:
+    """A new id for a replay, where the server's ids have no prefix: a UUID for a UUID."""
+    try:
+        UUID(old)
+    except ValueError:
+        return fresh.token
+    return str(uuid5(NAMESPACE_OID, fresh.token))
 
 
 def with_new(value: Object, new: Object) -> Object:

@@ -32,6 +32,7 @@ class Streamed:
     recorded: str
     path: str
     asked: dict[str, Any]
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.dialect}-{self.recorded}"
@@ -56,6 +57,20 @@ def _messages(recorded: str) -> Streamed:
     return Streamed("anthropic_messages", recorded, "/v1/messages", body)
 
 
+def _ollama(kind: str, recorded: str) -> Streamed:
+    images = [URL.partition(",")[2]]
+    chat = {"messages": [{"role": "user", "content": "Price?", "images": images}]}
+    asked = chat if kind == "chat" else {"prompt": "Price?", "images": images}
+    return Streamed(f"ollama_{kind}", recorded, f"/api/{kind}", {"model": "m", **asked})
+
+
+def _dashscope(recorded: str) -> Streamed:
+    messages = [{"role": "user", "content": [{"image": URL}, {"text": "Price?"}]}]
+    path = "/api/v1/services/aigc/multimodal-generation/generation"
+    asked = {"model": "m", "input": {"messages": messages}}
+    return Streamed("dashscope", recorded, path, asked, (("X-DashScope-SSE", "enable"),))
+
+
 STREAMS = (
     _chat("vllm__23-stream-to-stop-usage"),
     _chat("tf__23-stream-to-stop-usage"),
@@ -64,6 +79,12 @@ STREAMS = (
     _responses("tf__98-responses"),
     _messages("anthropic__32-stream-thinking"),
     _messages("vllm__21-stream-image1"),
+    _ollama("chat", "ollama__stream-thinking"),
+    _ollama("generate", "ollama__stream"),
+    _ollama("chat", "sglang__stream"),
+    _dashscope("dashscope__stream-incremental"),
+    _dashscope("dashscope__stream-cumulative"),
+    _dashscope("dashscope__stream-heartbeat"),
 )
 
 
@@ -104,7 +125,7 @@ def cuts(body: bytes) -> list[int]:
 def ask(client: httpx.Client, streamed: Streamed) -> tuple[bytes, str, bool]:
     """(what came, the cache's status, whether it ended cleanly)."""
     came = b""
-    with client.stream("POST", streamed.path, json=streamed.asked) as reply:
+    with client.stream("POST", streamed.path, json=streamed.asked, headers=dict(streamed.headers)) as reply:
         try:
             for chunk in reply.iter_raw():
                 came += chunk

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+_STREAMS = (b"text/event-stream", b"application/x-ndjson")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Message:
 
     @property
     def streamed(self) -> bool:
-        return dict(self.headers).get(b"content-type", b"").startswith(b"text/event-stream")
+        return dict(self.headers).get(b"content-type", b"").startswith(_STREAMS)
 
 
 @cache

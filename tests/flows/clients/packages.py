@@ -25,7 +25,7 @@ def client_package(name: str) -> Any:
 
 
 def missing(what: str) -> None:
-    advice = f"the client {what} is not installed; run: scripts/install dev,clients"
+    advice = f"the client {what} is not installed; run: scripts/clients"
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(advice)
     pytest.skip(advice, allow_module_level=True)
@@ -33,7 +33,7 @@ def missing(what: str) -> None:
 
 def documented_lines() -> dict[str, str]:
     """By client: the line of code that points it at the gateway."""
-    return dict(re.findall(r"^\| `?([^`|]+)`? \| `([^`]+\(.+)` \|$", _DOCUMENT.read_text(), re.MULTILINE))
+    return dict(re.findall(r"^\| `?([^`|]+)`? \| `([^`]+[(=].+)` \|$", _DOCUMENT.read_text(), re.MULTILINE))
 
 
 def line(client: str, gateway: str) -> str:
@@ -43,3 +43,8 @@ def line(client: str, gateway: str) -> str:
 def connected(client: str, gateway: str, **names: Any) -> Any:
     """What the document's line makes; `names` are those that it uses."""
     return eval(line(client, gateway), names)
+
+
+def configured(client: str, gateway: str, **names: Any) -> None:
+    """Runs the document's line where it sets something in place of making it."""
+    exec(line(client, gateway), names)
