@@ -199,6 +199,15 @@ class WholeContract:
 
         check()
 
+    def test_a_request_with_anything_else_in_any_place_is_a_question_or_refused(self) -> None:
+        asked = [*messages(self.folder, "requests"), *messages(self.folder, "clients")]
+        bodies = [orjson.loads(m.body) for m in asked if m.name not in self.refused]
+        body = max(bodies, key=lambda body: len(set(map(_names, leaves(body)))))
+        for path, other in product(leaves(body), ODDITIES):
+            question = self._parsed(replaced_at(body, path, other))
+
+            assert question is None or (question.pictures and key(question)), path
+
     # Replies in one piece
 
     def test_every_recorded_reply_is_whole_or_is_refused_for_its_reason(self, reply_: Message) -> None:
