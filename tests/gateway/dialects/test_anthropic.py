@@ -110,11 +110,7 @@ SAID = {"type": "text", "text": "A cat."}
 START = {"type": "message_start", "message": {"id": "msg_1", "content": [], "stop_reason": None, "usage": {"a": 1}}}
 OPEN = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
 WORD = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A cat."}}
-CITED = {
-    "type": "content_block_delta",
-    "index": 0,
-    "delta": {"type": "citations_delta", "citation": {"cited_text": "A"}},
-}
+CITED = WORD | {"delta": {"type": "citations_delta", "citation": {"cited_text": "A"}}}
 CLOSE = {"type": "content_block_stop", "index": 0}
 END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
 STOP = {"type": "message_stop"}
@@ -314,7 +310,7 @@ def test_a_seal_on_thoughts_is_kept_and_a_name_that_the_caller_chose_is_not() ->
     renewed = AnthropicMessages().renew(stored, parsed(request_id="yours"), FRESH)
 
     assert renewed.body["content"] == [thought]
-    assert renewed.body["id"] == "yours"
+    assert renewed.body["id"] == "chatcmpl-yours"
 
 
 @pytest.mark.parametrize(
