@@ -133,8 +133,9 @@ class OpenAIChat:
         return orjson.dumps(reply.body)
 
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
+        with_usage = include_usage or openai_stream.counts_unasked(reply.chunks)
         for chunk in reply.chunks or openai_stream.cut(reply.body):
-            if (delivered := openai_stream.delivered(chunk, include_usage)) is not None:
+            if (delivered := openai_stream.delivered(chunk, with_usage)) is not None:
                 yield Frame(orjson.dumps(delivered).decode())
         yield Frame(openai_stream.DONE)
 
