@@ -14,8 +14,10 @@ from gateway.dialects import openai_stream
 from gateway.dialects.fields import (
     count,
     new_id,
+    openai_error,
     read_reply,
     refuse_case_variants,
+    refuse_search,
     request_id,
     with_new,
     without_nulls,
@@ -42,7 +44,6 @@ _STATEFUL = (
     "store",  # to be asked for later, by an id that only the upstream gives
     *("session_params", "migration_request", "with_cache", "preserve_cache"),  # SGLang; LMDeploy
 )
-_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options", "enable_code_interpreter")
 _CLIENT_TOOLS = ("function", "custom")  # run by the client; any other kind may be run by the upstream
 # Paths that end alike but mean something else: Ark's bots run tools, its contexts keep state.
 _OTHER_MEANINGS = ("/bots/chat/completions", "/context/chat/completions")
@@ -58,7 +59,6 @@ _NOT_DONE_REASONS = {
 }
 _SAID_FIRST = ("content", "reasoning", "reasoning_content")
 _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
-_OWN_PREFIX = "chatcmpl-"
 
 
 class OpenAIChat:
@@ -125,7 +125,7 @@ class OpenAIChat:
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         new: Object = {"created": fresh.now_s}
         if isinstance(old := reply.body.get("id"), str):
-            new["id"] = new_id(old, _OWN_PREFIX, reply, question, fresh)
+            new["id"] = new_id(old, reply.named, question, fresh)
         chunks = tuple(with_new(chunk, new) for chunk in reply.chunks)
         return replace(reply, body=with_new(reply.body, new), chunks=chunks)
 
@@ -133,8 +133,9 @@ class OpenAIChat:
         return orjson.dumps(reply.body)
 
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
+        with_usage = include_usage or openai_stream.counts_unasked(reply.chunks)
         for chunk in reply.chunks or openai_stream.cut(reply.body):
-            if (delivered := openai_stream.delivered(chunk, include_usage)) is not None:
+            if (delivered := openai_stream.delivered(chunk, with_usage)) is not None:
                 yield Frame(orjson.dumps(delivered).decode())
         yield Frame(openai_stream.DONE)
 
@@ -149,14 +150,14 @@ class OpenAIChat:
         return asking, openai_stream.UsageHidden()
 
     def error(self, status: int, code: str, message: str) -> bytes:
-        kind = "invalid_request_error" if status < 500 else "api_error"
-        return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+        return openai_error(status, code, message)
 
 
 def _refuse_state(body: Object) -> None:
     if any(body.get(key, False) is not False for key in _STATEFUL):
         raise NotCacheable(Bypass.STATEFUL)
-    if any(body.get(key) for key in _SERVER_TOOLS) or not _run_by_client(body.get("tools")):
+    refuse_search(body)
+    if not _run_by_client(body.get("tools")):
         raise NotCacheable(Bypass.SERVER_TOOLS)
     if body.get("audio") or body.get("modalities") not in (None, ["text"]):
         raise NotCacheable(Bypass.UNKNOWN_PART)

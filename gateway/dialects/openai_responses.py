@@ -11,16 +11,26 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.dialects import responses_stream
-from gateway.dialects.fields import count, read_reply, refuse_case_variants, request_id, without_nulls
+from gateway.dialects.fields import (
+    count,
+    openai_error,
+    read_reply,
+    refuse_case_variants,
+    refuse_search,
+    request_id,
+    without_nulls,
+)
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import HINTS, picture_of, prompt_of
+from gateway.dialects.responses_stream import REPEATED
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
-# Repeated in the reply, though no part of the question: a replay repeats them from the request that it answers.
-_ECHOED = ("metadata", "user", "safety_identifier", "prompt_cache_key")
 # Fields that do not change the answer: who asks, in which queue, and how it is delivered.
-_NOT_ASKED = frozenset((*_ECHOED, *"stream request_id rid session_id service_tier priority extra_key".split()))
+_NOT_ASKED = frozenset(
+    "stream metadata user safety_identifier prompt_cache_key request_id rid session_id service_tier priority "
+    "extra_key".split()
+)
 _KNOWN = _NOT_ASKED | frozenset(
     "model input instructions stream_options store temperature top_p max_output_tokens reasoning text tools "
     "tool_choice parallel_tool_calls truncation include previous_response_id conversation background prompt".split()
@@ -76,7 +86,7 @@ class OpenAIResponses:
             prompt=_prompt(body, items),
             request_id=request_id(body, call),
             tokens_max=count(body.get("max_output_tokens")),  # llama.cpp and transformers call any answer completed
-            echoed=as_text({key: body[key] for key in _ECHOED if key in body}),
+            echoed=as_text({key: body[key] for key in REPEATED if key in body}),
         )
 
     def framing(self) -> Framing:
@@ -86,7 +96,9 @@ class OpenAIResponses:
         value = read_reply(body)
         if isinstance(value, Unstored):
             return value
-        return Reply(value) if responses_stream.is_response(value) else Unstored.MALFORMED
+        if not responses_stream.is_response(value):
+            return Unstored.MALFORMED
+        return responses_stream.forgetful(Reply(value))
 
     def assemble(self, frames: Sequence[Frame], choices: int) -> Reply | Unstored:
         return responses_stream.assemble(frames)
@@ -117,7 +129,7 @@ class OpenAIResponses:
         return ""
 
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
-        return responses_stream.renew(reply, question, fresh, _ECHOED)
+        return responses_stream.renew(reply, question, fresh)
 
     def body(self, reply: Reply) -> bytes:
         return orjson.dumps(reply.body)
@@ -133,8 +145,7 @@ class OpenAIResponses:
         return None
 
     def error(self, status: int, code: str, message: str) -> bytes:
-        kind = "invalid_request_error" if status < 500 else "api_error"
-        return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+        return openai_error(status, code, message)
 
 
 def _refuse_state(body: Object, stateless: bool) -> None:
@@ -142,6 +153,7 @@ def _refuse_state(body: Object, stateless: bool) -> None:
     keeps = caching is not None and caching != {"type": "disabled"}
     if keeps or any(body.get(key) for key in _STATEFUL) or not (body.get("store") is False or stateless):
         raise NotCacheable(Bypass.STATEFUL)
+    refuse_search(body)
     tools = body.get("tools", [])
     if not isinstance(tools, list):
         raise NotCacheable(Bypass.UNKNOWN_SHAPE)

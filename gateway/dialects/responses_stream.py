@@ -4,7 +4,7 @@ The last event holds the whole response, so nothing needs to be joined. Every ev
 id, so a replay exchanges the ids in all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -17,8 +17,9 @@ _DONE = "[DONE]"  # not in the format, but some servers end every stream with it
 _LAST = ("response.completed", "response.incomplete")
 _FAILED = ("error", "response.failed")
 _HEARTBEATS = ("keepalive", "response.heartbeat")
-_OWN_PREFIX = "resp_"
 _TIMES = ("created_at", "completed_at")
+# What a response repeats of its request, and what is not ours to keep: it comes back from the request that is answered.
+REPEATED = ("instructions", "metadata", "user", "safety_identifier", "prompt_cache_key")
 # What a part holds in one piece, by its type, and the events that bring it in pieces.
 _PIECES = {
     "output_text": ("text", "response.output_text"),
@@ -48,7 +49,7 @@ def assemble(frames: Sequence[Frame]) -> Reply | Unstored:
         events.append(event)
         if event["type"] in _LAST:
             whole = event["response"]
-    return Unstored.CUT_SHORT if whole is None else Reply(whole, tuple(events))
+    return Unstored.CUT_SHORT if whole is None else forgetful(Reply(whole, tuple(events)))
 
 
 def _read(frame: Frame) -> Object | Unstored:
@@ -95,56 +96,67 @@ def cut(body: Object) -> Iterator[Object]:
     yield event(closing, response=body)
 
 
-def _cut_part(part: object) -> Iterator[tuple[str, Object]]:
-    kind = part.get("type") if isinstance(part, dict) else None
-    name, series = _PIECES.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
-    text = part.get(name) if isinstance(part, dict) else None
-    if not isinstance(part, dict) or not isinstance(text, str):
+def _cut_part(part: Any) -> Iterator[tuple[str, Object]]:
+    name, series = _PIECES.get(str(part.get("type")), ("", "")) if isinstance(part, dict) else ("", "")
+    if not name or not isinstance(part.get(name), str):
         yield "response.content_part.added", {"part": part}
         yield "response.content_part.done", {"part": part}
         return
-    logprobs = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
+    logprobs = {"logprobs": part.get("logprobs") or []} if part["type"] == "output_text" else {}
     yield "response.content_part.added", {"part": part | {name: ""}}
-    yield f"{series}.delta", {"delta": text, **logprobs}
-    yield f"{series}.done", {name: text, **logprobs}
+    yield f"{series}.delta", {"delta": part[name], **logprobs}
+    yield f"{series}.done", {name: part[name], **logprobs}
     yield "response.content_part.done", {"part": part}
 
 
-def renew(reply: Reply, question: Question, fresh: Fresh, echoed: Sequence[str]) -> Reply:
-    """New ids and times in body and events; what is `echoed` comes from `question`."""
+def forgetful(reply: Reply) -> Reply:
+    """The reply without what it repeats of its request: `{}` or null, as for a request that says nothing."""
+
+    def response(value: Object) -> Object:
+        return with_new(value, {name: {} if isinstance(value.get(name), dict) else None for name in REPEATED})
+
+    return _over_responses(reply, response)
+
+
+def renew(reply: Reply, question: Question, fresh: Fresh) -> Reply:
+    """New ids and times in body and events; what they repeat of a request is `question`'s."""
     ids = _new_ids(reply, question, fresh)
 
     def response(value: Object) -> Object:
         times = {name: type(value[name])(fresh.now_s) for name in _TIMES if isinstance(value.get(name), int | float)}
-        said = {name: question.echoed.get(name, {} if isinstance(value.get(name), dict) else None) for name in echoed}
         output = [renamed(item) for item in value.get("output", [])]
-        return renamed(with_new(value, times | said | {"output": output}))
+        return renamed(with_new(value, times | question.echoed | {"output": output}))
 
     def renamed(value: Object) -> Object:
         found = {name: value[name] for name in ("id", "item_id", "response_id") if isinstance(value.get(name), str)}
         return with_new(value, {name: ids.get(old, old) for name, old in found.items()})
 
     def event(value: Object) -> Object:
-        inner: Object = {}
-        if isinstance(value.get("response"), dict):
-            inner["response"] = response(value["response"])
-        if isinstance(value.get("item"), dict):
-            inner["item"] = renamed(value["item"])
-        return renamed(with_new(value, inner))
+        return renamed(value | {"item": renamed(value["item"])} if isinstance(value.get("item"), dict) else value)
 
-    return replace(reply, body=response(reply.body), chunks=tuple(event(chunk) for chunk in reply.chunks))
+    renewed = _over_responses(reply, response)
+    return replace(renewed, chunks=tuple(map(event, renewed.chunks)))
+
+
+def _over_responses(reply: Reply, change: Callable[[Object], Object]) -> Reply:
+    """The reply with every response in it changed, those in its events too."""
+
+    def event(value: Object) -> Object:
+        return value | {"response": change(value["response"])} if isinstance(value.get("response"), dict) else value
+
+    return replace(reply, body=change(reply.body), chunks=tuple(map(event, reply.chunks)))
 
 
 def _new_ids(reply: Reply, question: Question, fresh: Fresh) -> dict[str, str]:
     """Old ids to new ones. An item with sealed thoughts keeps its own: the seal would not fit another."""
     items = [*reply.body["output"], *(chunk["item"] for chunk in reply.chunks if isinstance(chunk.get("item"), dict))]
-    sealed = {item.get("id") for item in items if item.get("encrypted_content")}
+    sealed = [item.get("id") for item in items if item.get("encrypted_content")]
     mentioned = [{"id": chunk["item_id"]} for chunk in reply.chunks if "item_id" in chunk]
     ids: dict[str, str] = {}
     for item in (*items, *mentioned):
         old = item.get("id")
         if isinstance(old, str) and old not in ids and old not in sealed:
-            ids[old] = new_id(old, "", replace(reply, named=False), question, fresh) + f"{len(ids):02x}"
+            ids[old] = new_id(old, False, question, fresh) + f"{len(ids):02x}"
     if isinstance(old := reply.body.get("id"), str):
-        ids[old] = new_id(old, _OWN_PREFIX, reply, question, fresh)
+        ids[old] = new_id(old, reply.named, question, fresh)
     return ids

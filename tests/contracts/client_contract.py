@@ -16,7 +16,7 @@ from gateway.demo import cards
 from tests.contracts.heard import Heard, apart_from_ids_and_times, ids
 from tests.fakes.pictures import card, data_url, jpeg
 from tests.fakes.servers.base import Server
-from tests.flows.conftest import Stage, gateway_over, serving, wait_until_ready
+from tests.flows.conftest import Stage, gateway_over, serving, wait_until_counted, wait_until_ready
 
 MODEL = "qwen3-vl-8b"
 PRICES = ("48.20", "13.75", "90.61", "27.04")
@@ -97,13 +97,20 @@ class ClientContract:
                 wait_until_ready(stage)
                 yield stage
 
+    def heard(self, stage: Stage, turns: Turns, streamed: bool) -> Heard:
+        """What the client heard, once the gateway has stored it: only then is a miss a fault."""
+        before = stage.counted
+        heard = self.ask(stage.gateway, turns, streamed)
+        wait_until_counted(stage, before + 1)
+        return heard
+
     @streamed_or_not
     def test_the_same_file_again_and_reencoded_is_answered_as_it_was(
         self, stage: Stage, upstream: Server, streamed: bool
     ) -> None:
-        first = self.ask(stage.gateway, one(original("48.20")), streamed)
-        again = self.ask(stage.gateway, one(original("48.20")), streamed)
-        near = self.ask(stage.gateway, one(reencoded("48.20")), streamed)
+        first = self.heard(stage, one(original("48.20")), streamed)
+        again = self.heard(stage, one(original("48.20")), streamed)
+        near = self.heard(stage, one(reencoded("48.20")), streamed)
 
         assert first.text == "prices: 48.20"
         assert_alike(first, again, near)
@@ -114,9 +121,9 @@ class ClientContract:
     def test_another_picture_or_question_is_asked_upstream(
         self, stage: Stage, upstream: Server, streamed: bool
     ) -> None:
-        self.ask(stage.gateway, one(original("48.20")), streamed)
-        other = self.ask(stage.gateway, one(original("48.26")), streamed)
-        self.ask(stage.gateway, one(original("48.20"), "What is on the label?"), streamed)
+        self.heard(stage, one(original("48.20")), streamed)
+        other = self.heard(stage, one(original("48.26")), streamed)
+        self.heard(stage, one(original("48.20"), "What is on the label?"), streamed)
 
         assert other.text == "prices: 48.26"
         assert upstream.calls == 3
@@ -124,9 +131,9 @@ class ClientContract:
     @streamed_or_not
     def test_four_pictures_are_told_apart_and_in_order(self, stage: Stage, upstream: Server, streamed: bool) -> None:
         files, copies = [original(price) for price in PRICES], [reencoded(price) for price in PRICES]
-        first = self.ask(stage.gateway, (Turn("user", _QUESTION, tuple(files)),), streamed)
-        near = self.ask(stage.gateway, (Turn("user", _QUESTION, tuple(copies)),), streamed)
-        turned = self.ask(stage.gateway, (Turn("user", _QUESTION, tuple(reversed(files))),), streamed)
+        first = self.heard(stage, (Turn("user", _QUESTION, tuple(files)),), streamed)
+        near = self.heard(stage, (Turn("user", _QUESTION, tuple(copies)),), streamed)
+        turned = self.heard(stage, (Turn("user", _QUESTION, tuple(reversed(files))),), streamed)
 
         assert first.text == "prices: " + ", ".join(PRICES)
         assert_alike(first, near)
@@ -138,9 +145,9 @@ class ClientContract:
     def test_a_picture_of_an_earlier_turn_counts_like_one_of_the_last(
         self, stage: Stage, upstream: Server, streamed: bool
     ) -> None:
-        first = self.ask(stage.gateway, two_turns(original("48.20"), original("13.75")), streamed)
-        near = self.ask(stage.gateway, two_turns(reencoded("48.20"), original("13.75")), streamed)
-        other = self.ask(stage.gateway, two_turns(original("27.04"), original("13.75")), streamed)
+        first = self.heard(stage, two_turns(original("48.20"), original("13.75")), streamed)
+        near = self.heard(stage, two_turns(reencoded("48.20"), original("13.75")), streamed)
+        other = self.heard(stage, two_turns(original("27.04"), original("13.75")), streamed)
 
         assert first.text == "prices: 48.20, 13.75"
         assert_alike(first, near)
@@ -154,11 +161,11 @@ class ClientContract:
         upstream.fails_with = 404
         for _ in range(2):
             with pytest.raises(self.refusal) as refused:
-                self.ask(stage.gateway, one(original("48.20")), streamed)
+                self.heard(stage, one(original("48.20")), streamed)
             assert self.status(refused.value) == 404
         upstream.fails_with = None
 
-        assert self.ask(stage.gateway, one(original("48.20")), streamed).text == "prices: 48.20"
+        assert self.heard(stage, one(original("48.20")), streamed).text == "prices: 48.20"
         assert upstream.calls == 3
         assert stage.stats()["not_stored"] == {"upstream-status": 2}
 
@@ -167,10 +174,10 @@ class ClientContract:
     ) -> None:
         upstream.cut_after = 2
         with pytest.raises(self.cut):
-            self.ask(stage.gateway, one(original("48.20")), streamed=True)
+            self.heard(stage, one(original("48.20")), streamed=True)
         upstream.cut_after = None
 
-        assert self.ask(stage.gateway, one(original("48.20")), streamed=True).text == "prices: 48.20"
+        assert self.heard(stage, one(original("48.20")), streamed=True).text == "prices: 48.20"
         assert upstream.calls == 2
         assert stage.stats()["store"]["entries"] == 1
 

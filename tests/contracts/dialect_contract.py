@@ -53,12 +53,11 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def changed_at(value: Any, path: tuple[Any, ...]) -> Any:
-    """A copy with another value at `path`."""
-    if not path:
-        return _other(value)
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = changed_at(copy[path[0]], path[1:])
-    return copy
+    """A copy with another value of the same kind at `path`."""
+    found = value
+    for name in path:
+        found = found[name]
+    return replaced_at(value, path, _other(found))
 
 
 def _names(path: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -28,6 +28,11 @@ class Stage:
     def stats(self) -> dict[str, Any]:
         return httpx.get(f"{self.gateway}/cache/stats").raise_for_status().json()
 
+    @property
+    def counted(self) -> int:
+        """Requests that are over, the keeping of their answers included."""
+        return self.app.state.running.account.totals.requests
+
     def health(self) -> dict[str, Any]:
         return httpx.get(f"{self.gateway}/cache/health").raise_for_status().json()
 
@@ -81,6 +86,14 @@ def wait_until_ready(stage: Stage) -> None:
         if stage.health()["embedder"]["state"] != "loading":
             return
     raise AssertionError("the embedder never became ready")
+
+
+def wait_until_counted(stage: Stage, requests: int) -> None:
+    for _ in range(100):
+        stage.stats()  # waits a while for answers that are being stored
+        if stage.counted >= requests:
+            return
+    raise AssertionError(f"of {requests} requests only {stage.counted} were ever over")
 
 
 def wait_until_noted(stage: Stage) -> None:

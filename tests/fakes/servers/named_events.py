@@ -28,7 +28,7 @@ class _EventServer(Server):
 
     def whole(self, said: str, number: int, asked: Object) -> Object:
         told: Object = _told(self._whole, {self.recorded_text: said}, number)
-        return told
+        return told | self.repeated(asked)
 
     def frames(self, said: str, number: int, asked: Object) -> list[bytes]:
         pieces = [self.is_piece(event) for event in self._events]
@@ -36,9 +36,12 @@ class _EventServer(Server):
         told = [self.with_text(self._events[first], word) for word in words(said)]
         events = [*self._events[:first], *told, *self._events[last:]]
         return [
-            _event(_told(event, {self.recorded_text: said}, number) | self.numbered(place))
+            _event(self._repeating(_told(event, {self.recorded_text: said}, number), asked) | self.numbered(place))
             for place, event in enumerate(events)
         ]
+
+    def _repeating(self, event: Object, asked: Object) -> Object:
+        return event | {"response": event["response"] | self.repeated(asked)} if "response" in event else event
 
     def error(self, status: int, number: int) -> Object:
         return self._error
@@ -50,6 +53,10 @@ class _EventServer(Server):
         raise NotImplementedError
 
     def numbered(self, place: int) -> Object:
+        return {}
+
+    def repeated(self, asked: Object) -> Object:
+        """What a reply repeats of its request."""
         return {}
 
     def _reply(self, name: str) -> bytes:
@@ -69,6 +76,9 @@ class ResponsesServer(_EventServer):
 
     def numbered(self, place: int) -> Object:
         return {"sequence_number": place}
+
+    def repeated(self, asked: Object) -> Object:
+        return {"metadata": asked.get("metadata") or {}, "instructions": asked.get("instructions")}
 
 
 class MessagesServer(_EventServer):

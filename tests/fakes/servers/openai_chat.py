@@ -1,4 +1,4 @@
-"""OpenAI chat completions, as each server that was recorded speaks them."""
+"""OpenAI chat completions, as each server speaks them: as it was recorded, or as its documents and source say."""
 
 from typing import Any
 
@@ -9,15 +9,19 @@ from tests.fakes.servers.base import MADE_S, Object, Server, sse, words
 from tests.wire.recorded import message
 
 _DONE = b"data: [DONE]\n\n"
+RECORDED = ("vllm", "llamacpp", "tf")
+DOCUMENTED = ("sglang", "lmdeploy", "ollama", "dashscope", "ark")
 
 
 class ChatServer(Server):
-    """`speaks`: the server whose recordings are taken, such as "vllm"."""
+    """`speaks`: the server whose replies are taken, such as "vllm"."""
 
     def __init__(self, speaks: str) -> None:
         super().__init__()
-        self._whole: Object = orjson.loads(_reply(f"{speaks}__15-image1-to-stop"))
-        frames = ServerSentEvents().feed(_reply(f"{speaks}__23-stream-to-stop-usage"))
+        kind = "documented" if speaks in DOCUMENTED else "replies"
+        self._whole: Object = orjson.loads(message("openai_chat", kind, f"{speaks}__15-image1-to-stop").body)
+        stream = message("openai_chat", kind, f"{speaks}__23-stream-to-stop-usage").body
+        frames = ServerSentEvents().feed(stream)
         self._chunks: list[Object] = [orjson.loads(frame.data) for frame in frames if frame.data != "[DONE]"]
         self._error: Object = orjson.loads(message("openai_chat", "replies", "vllm__57-err-unknown-model").body)
 
@@ -37,10 +41,6 @@ class ChatServer(Server):
 
     def error(self, status: int, number: int) -> Object:
         return {"error": self._error["error"] | {"code": status}}
-
-
-def _reply(name: str) -> bytes:
-    return message("openai_chat", "replies", name).body
 
 
 def _head(number: int) -> Object:

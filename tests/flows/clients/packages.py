@@ -25,7 +25,7 @@ def client_package(name: str) -> Any:
 
 
 def missing(what: str) -> None:
-    advice = f"the client {what} is not installed; run: scripts/install dev,clients"
+    advice = f"the client {what} is not installed; run: scripts/clients"
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(advice)
     pytest.skip(advice, allow_module_level=True)

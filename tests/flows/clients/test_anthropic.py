@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from tests.contracts.client_contract import MODEL, ClientContract, Turn, Turns
+import pytest
+
+from tests.contracts.client_contract import MODEL, ClientContract, Turn, Turns, one, original
 from tests.contracts.heard import Heard
 from tests.fakes.servers.base import Server
 from tests.fakes.servers.named_events import MessagesServer
 from tests.flows.clients.packages import client_package, connected
+from tests.flows.conftest import Stage
 
 anthropic = client_package("anthropic")
 
@@ -45,6 +48,28 @@ class TestAnthropic(ClientContract):
                 return heard(client.messages.create(**asked(turns)))
             return heard_events(list(client.messages.create(**asked(turns), stream=True)))
 
+    def test_a_replay_has_a_name_to_ask_about(self, stage: Stage) -> None:
+        with connected("anthropic", stage.gateway, Anthropic=anthropic.Anthropic) as client:
+            replies = [client.messages.create(**asked(one(original("48.20")))) for _ in range(2)]
+
+        assert replies[1]._request_id
+
+    def test_our_own_errors_are_the_clients_own_exceptions(self, stage: Stage, upstream: Server) -> None:
+        only_cached = {"cache-control": "only-if-cached"}
+        with (
+            connected("anthropic", stage.gateway, Anthropic=anthropic.Anthropic) as client,
+            pytest.raises(anthropic.APIStatusError) as refused,
+        ):
+            client.with_options(max_retries=0).messages.create(
+                **asked(one(original("48.20"))), extra_headers=only_cached
+            )
+
+        assert refused.value.status_code == 504
+        assert refused.value.body["type"] == "error"
+        assert refused.value.body["error"]["type"] == "timeout_error"
+        assert "only-if-cached" in refused.value.body["error"]["message"]
+        assert upstream.calls == 0
+
 
 class TestAsyncAnthropic(ClientContract):
     server: ClassVar[Callable[[], Server]] = MessagesServer
@@ -62,3 +87,11 @@ class TestAsyncAnthropic(ClientContract):
                 final = await stream.get_final_message()
             assert heard(final).text == heard_events(events).text
             return Heard(heard(final).text, [final.model_dump(), *(event.model_dump() for event in events)])
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_an_answer_serves_the_other_way_of_asking_too(self, stage: Stage, upstream: Server, streamed: bool) -> None:
+        first = self.ask(stage.gateway, one(original("48.20")), streamed)
+        other = self.ask(stage.gateway, one(original("48.20")), not streamed)
+
+        assert first.text == other.text == "prices: 48.20"
+        assert upstream.calls == 1

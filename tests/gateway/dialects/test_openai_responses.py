@@ -57,7 +57,7 @@ _BODY = st.builds(
             "created_at": st.integers(0, 2**40) | st.floats(0, 2e9),
             "completed_at": st.none() | st.integers(0, 2**40),
             "incomplete_details": st.none() | st.fixed_dictionaries({"reason": _TEXT | st.just("content_filter")}),
-            "metadata": st.none() | st.dictionaries(_TEXT, _TEXT, max_size=1),
+            "metadata": st.none() | st.just({}),
             "usage": st.none() | st.dictionaries(_TEXT, st.none() | st.integers(0, 9) | _UNKNOWN, max_size=3),
         },
     ),
@@ -202,6 +202,7 @@ def test_state_that_is_turned_off_is_none() -> None:
         ({"tools": [{"type": "web_search"}]}, Bypass.SERVER_TOOLS),
         ({"tools": [{"type": "mcp", "server_url": "https://h"}]}, Bypass.SERVER_TOOLS),
         ({"tools": ["look"]}, Bypass.SERVER_TOOLS),
+        ({"enable_search": True}, Bypass.SERVER_TOOLS),
         ({"tools": {}}, Bypass.UNKNOWN_SHAPE),
         ({"stream": 1}, Bypass.UNKNOWN_SHAPE),
         ({"stream_options": []}, Bypass.UNKNOWN_SHAPE),
@@ -385,14 +386,25 @@ def test_a_name_that_the_caller_chose_is_replaced_by_the_next_callers() -> None:
 
 
 def test_what_the_reply_repeats_comes_from_the_request_that_it_answers() -> None:
-    echoes = {"metadata": {"run": "1"}, "user": "first", "safety_identifier": "s1", "prompt_cache_key": None}
-    created = {"type": "response.created", "response": answer().body | echoes}
-    end = {"type": "response.completed", "response": answer(said()).body | echoes}
-    stored = Reply(end["response"], (created, end))  # type: ignore[arg-type]
-    asked = OpenAIResponses().renew(stored, parsed(metadata={"run": "2"}, prompt_cache_key="k"), FRESH)
+    repeats = {"instructions": "Be terse.", "metadata": {"run": "1"}, "user": "first", "prompt_cache_key": None}
+    created = {"type": "response.created", "response": answer().body | repeats}
+    end = {"type": "response.completed", "response": answer(said()).body | repeats}
+    stored = responses_stream.assemble(frames(created, end))
+    assert isinstance(stored, Reply)
+    now = {"instructions": "Be terse.", "metadata": {"run": "2"}, "user": None, "prompt_cache_key": "k"}
+    replayed = OpenAIResponses().renew(stored, parsed(**now, safety_identifier="s"), FRESH)
 
-    assert asked.body["metadata"] == {"run": "2"}
-    assert (asked.body["user"], asked.body["prompt_cache_key"]) == (None, "k")
-    assert all(event["response"]["metadata"] == {"run": "2"} for event in asked.chunks)
+    for response in (replayed.body, *(event["response"] for event in replayed.chunks)):
+        assert {name: response[name] for name in repeats} == now
+        assert "safety_identifier" not in response
     assert OpenAIResponses().renew(stored, parsed(), FRESH).body["metadata"] == {}
-    assert "user" not in OpenAIResponses().renew(answer(said()), parsed(user="me"), FRESH).body
+
+
+def test_what_a_reply_repeats_of_its_request_is_not_kept() -> None:
+    body = answer(said()).body | {"instructions": "the prompt", "metadata": {"run": "1"}, "user": "someone"}
+    whole = OpenAIResponses().whole(orjson.dumps(body))
+    streamed = responses_stream.assemble(frames(*responses_stream.cut(body)))
+
+    for reply in (whole, streamed):
+        assert isinstance(reply, Reply)
+        assert not any(word in repr(reply) for word in ("the prompt", "'run'", "someone"))
