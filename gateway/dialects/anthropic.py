@@ -34,7 +34,6 @@ _STATEFUL = ("container", "kv_transfer_params", "ec_transfer_params")
 # Claude Code's first system block: another hash in every request. Servers take it out before the model reads it.
 _BILLING = "x-anthropic-billing-header"
 _KEPT_BLOCKS = ("text", "tool_use", "thinking", "redacted_thinking")
-_ASKING_BLOCKS = ("text",)
 
 _DONE_REASONS = frozenset(("end_turn", "stop_sequence"))
 _NOT_DONE_REASONS = {
@@ -43,7 +42,7 @@ _NOT_DONE_REASONS = {
     "tool_use": Unstored.TOOL_CALLS,
     "refusal": Unstored.REFUSED,
 }
-_SAID = {"text": "text", "thinking": "thinking"}  # where each kind of block has its text
+_SAID = ("text", "thinking")  # kinds of block, whose text stands under the same name
 _TOKENS_IN = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _ERRORS = {
     400: "invalid_request_error",
@@ -55,7 +54,6 @@ _ERRORS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_OWN_PREFIX = "msg_"
 
 
 class AnthropicMessages:
@@ -135,16 +133,16 @@ class AnthropicMessages:
 
     def text(self, reply: Reply) -> str:
         """What the model says; what it thought counts only where it says nothing else."""
-        for kind, key in _SAID.items():
+        for kind in _SAID:
             blocks = [block for block in reply.body["content"] if block.get("type") == kind]
-            said = [block[key] for block in blocks if isinstance(block.get(key), str)]
+            said = [block[kind] for block in blocks if isinstance(block.get(kind), str)]
             if any(said):
                 return "\n\n".join(said)
         return ""
 
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         old = reply.body.get("id")
-        new = {"id": new_id(old, _OWN_PREFIX, reply, question, fresh)} if isinstance(old, str) else {}
+        new = {"id": new_id(old, reply.named, question, fresh)} if isinstance(old, str) else {}
 
         def event(value: Object) -> Object:
             begun = value.get("type") == "message_start"
@@ -234,9 +232,8 @@ def _source(source: object, pictures: list[PictureRef]) -> Object:
         case _:
             raise NotCacheable(Bypass.UNKNOWN_SHAPE)
     rest = {key: item for key, item in source.items() if key not in ("type", "data", "url", "media_type")}
-    place: Object = {"picture": len(pictures)}
     pictures.append(ref)
-    return {**rest, **place}
+    return rest | {"data": {"picture": len(pictures) - 1}}
 
 
 def _asking(message: Object) -> Object:
@@ -244,4 +241,4 @@ def _asking(message: Object) -> Object:
     content = message["content"]
     if not isinstance(content, list):
         return message
-    return message | {"content": [block for block in content if block.get("type") in _ASKING_BLOCKS]}
+    return message | {"content": [block for block in content if block.get("type") == "text"]}

@@ -66,7 +66,7 @@ class _Joining:
                 return self._is_open(index) and self._grow(delta)
             case {"type": "content_block_stop", "index": int(index)}:
                 return self._is_open(index) and self._stop()
-            case {"type": "message_delta", "delta": dict(delta)} if self.body and self._open is None:
+            case {"type": "message_delta", "delta": dict(delta)} if self._takes(delta):
                 self.body |= delta
                 self._count(event.get("usage"))
             case {"type": "message_stop"} if self.body:
@@ -74,6 +74,9 @@ class _Joining:
             case _:
                 return False
         return True
+
+    def _takes(self, delta: Object) -> bool:
+        return bool(self.body) and self._open is None and "content" not in delta
 
     def _is_open(self, index: int) -> bool:
         return self._open is not None and index == len(self._blocks) - 1
@@ -92,8 +95,9 @@ class _Joining:
             self._arguments += delta["partial_json"]
             return True
         if kind == "citations_delta" and "citation" in delta:
-            self._open["citations"] = [*(self._open.get("citations") or []), delta["citation"]]
-            return True
+            so_far = self._open.get("citations") or []
+            self._open["citations"] = [*so_far, delta["citation"]] if isinstance(so_far, list) else so_far
+            return isinstance(so_far, list)
         field = _DELTAS.get(kind, "") if isinstance(kind, str) else ""
         piece, so_far = delta.get(field), self._open.get(field) or ""
         if not isinstance(piece, str) or not isinstance(so_far, str):

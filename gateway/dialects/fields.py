@@ -7,9 +7,10 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
 
-from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored
+from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Unstored
 
 _SERVER_TOOLS = ("web_search_options", "enable_search", "search_options", "enable_code_interpreter")
+_OWN_PREFIXES = ("chatcmpl-", "resp_", "msg_")
 _ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
 
 
@@ -39,11 +40,12 @@ def request_id(body: Object, call: Call) -> str | None:
     return None
 
 
-def new_id(old: str, own_prefix: str, reply: Reply, question: Question, fresh: Fresh) -> str:
+def new_id(old: str, named: bool, question: Question, fresh: Fresh) -> str:
     """A new id for a replay, with the server's prefix. vLLM makes its ids from the caller's request id, SGLang uses
-    it as it is: so does the replay. In a name that a caller chose, only `own_prefix` is the server's."""
-    if reply.named:
-        return (own_prefix if old.startswith(own_prefix) else "") + (question.request_id or fresh.token)
+    it as it is: so does the replay. In a name that a caller chose, only a known prefix is the server's."""
+    if named:
+        prefix = next((prefix for prefix in _OWN_PREFIXES if old.startswith(prefix)), "")
+        return prefix + (question.request_id or fresh.token)
     match = _ID_PREFIX.match(old)
     return (match[0] if match else "") + fresh.token
 
@@ -71,6 +73,12 @@ def is_error(value: Object) -> bool:
     """An error object: nested (OpenAI, Anthropic), flat (SGLang), or a code with a message (DashScope)."""
     flat = "choices" not in value and "message" in value and "code" in value
     return value.get("error") is not None or value.get("object") == "error" or flat
+
+
+def openai_error(status: int, code: str, message: str) -> bytes:
+    """An error of ours in OpenAI's shape."""
+    kind = "invalid_request_error" if status < 500 else "api_error"
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def read_reply(data: bytes | str) -> Object | Unstored:

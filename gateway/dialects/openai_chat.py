@@ -14,6 +14,7 @@ from gateway.dialects import openai_stream
 from gateway.dialects.fields import (
     count,
     new_id,
+    openai_error,
     read_reply,
     refuse_case_variants,
     refuse_search,
@@ -58,7 +59,6 @@ _NOT_DONE_REASONS = {
 }
 _SAID_FIRST = ("content", "reasoning", "reasoning_content")
 _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
-_OWN_PREFIX = "chatcmpl-"
 
 
 class OpenAIChat:
@@ -125,7 +125,7 @@ class OpenAIChat:
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         new: Object = {"created": fresh.now_s}
         if isinstance(old := reply.body.get("id"), str):
-            new["id"] = new_id(old, _OWN_PREFIX, reply, question, fresh)
+            new["id"] = new_id(old, reply.named, question, fresh)
         chunks = tuple(with_new(chunk, new) for chunk in reply.chunks)
         return replace(reply, body=with_new(reply.body, new), chunks=chunks)
 
@@ -133,8 +133,9 @@ class OpenAIChat:
         return orjson.dumps(reply.body)
 
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
+        with_usage = include_usage or openai_stream.counts_unasked(reply.chunks)
         for chunk in reply.chunks or openai_stream.cut(reply.body):
-            if (delivered := openai_stream.delivered(chunk, include_usage)) is not None:
+            if (delivered := openai_stream.delivered(chunk, with_usage)) is not None:
                 yield Frame(orjson.dumps(delivered).decode())
         yield Frame(openai_stream.DONE)
 
@@ -149,8 +150,7 @@ class OpenAIChat:
         return asking, openai_stream.UsageHidden()
 
     def error(self, status: int, code: str, message: str) -> bytes:
-        kind = "invalid_request_error" if status < 500 else "api_error"
-        return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+        return openai_error(status, code, message)
 
 
 def _refuse_state(body: Object) -> None:

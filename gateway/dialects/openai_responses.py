@@ -11,7 +11,15 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.dialects import responses_stream
-from gateway.dialects.fields import count, read_reply, refuse_case_variants, refuse_search, request_id, without_nulls
+from gateway.dialects.fields import (
+    count,
+    openai_error,
+    read_reply,
+    refuse_case_variants,
+    refuse_search,
+    request_id,
+    without_nulls,
+)
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import HINTS, picture_of, prompt_of
 from gateway.dialects.responses_stream import REPEATED
@@ -137,8 +145,7 @@ class OpenAIResponses:
         return None
 
     def error(self, status: int, code: str, message: str) -> bytes:
-        kind = "invalid_request_error" if status < 500 else "api_error"
-        return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+        return openai_error(status, code, message)
 
 
 def _refuse_state(body: Object, stateless: bool) -> None:

@@ -82,6 +82,12 @@ def _closed_by_usage(chunks: Sequence[Object]) -> bool:
     return bool(last["choices"]) and last.get("usage") is not None and not earlier
 
 
+def counts_unasked(chunks: Sequence[Object]) -> bool:
+    """Whether the server gives token counts to everybody (vLLM's --enable-force-include-usage): with every piece of
+    text, which who wants it must ask for by an option that is part of the key."""
+    return sum(bool(chunk["choices"]) and chunk.get("usage") is not None for chunk in chunks) > 1
+
+
 def delivered(chunk: Object, include_usage: bool) -> Object | None:
     """The chunk as a client gets it that did or did not ask for usage; None if it does not get it."""
     if include_usage:

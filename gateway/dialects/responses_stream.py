@@ -17,7 +17,6 @@ _DONE = "[DONE]"  # not in the format, but some servers end every stream with it
 _LAST = ("response.completed", "response.incomplete")
 _FAILED = ("error", "response.failed")
 _HEARTBEATS = ("keepalive", "response.heartbeat")
-_OWN_PREFIX = "resp_"
 _TIMES = ("created_at", "completed_at")
 # What a response repeats of its request, and what is not ours to keep: it comes back from the request that is answered.
 REPEATED = ("instructions", "metadata", "user", "safety_identifier", "prompt_cache_key")
@@ -97,18 +96,16 @@ def cut(body: Object) -> Iterator[Object]:
     yield event(closing, response=body)
 
 
-def _cut_part(part: object) -> Iterator[tuple[str, Object]]:
-    kind = part.get("type") if isinstance(part, dict) else None
-    name, series = _PIECES.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
-    text = part.get(name) if isinstance(part, dict) else None
-    if not isinstance(part, dict) or not isinstance(text, str):
+def _cut_part(part: Any) -> Iterator[tuple[str, Object]]:
+    name, series = _PIECES.get(str(part.get("type")), ("", "")) if isinstance(part, dict) else ("", "")
+    if not name or not isinstance(part.get(name), str):
         yield "response.content_part.added", {"part": part}
         yield "response.content_part.done", {"part": part}
         return
-    logprobs = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
+    logprobs = {"logprobs": part.get("logprobs") or []} if part["type"] == "output_text" else {}
     yield "response.content_part.added", {"part": part | {name: ""}}
-    yield f"{series}.delta", {"delta": text, **logprobs}
-    yield f"{series}.done", {name: text, **logprobs}
+    yield f"{series}.delta", {"delta": part[name], **logprobs}
+    yield f"{series}.done", {name: part[name], **logprobs}
     yield "response.content_part.done", {"part": part}
 
 
@@ -159,7 +156,7 @@ def _new_ids(reply: Reply, question: Question, fresh: Fresh) -> dict[str, str]:
     for item in (*items, *mentioned):
         old = item.get("id")
         if isinstance(old, str) and old not in ids and old not in sealed:
-            ids[old] = new_id(old, "", replace(reply, named=False), question, fresh) + f"{len(ids):02x}"
+            ids[old] = new_id(old, False, question, fresh) + f"{len(ids):02x}"
     if isinstance(old := reply.body.get("id"), str):
-        ids[old] = new_id(old, _OWN_PREFIX, reply, question, fresh)
+        ids[old] = new_id(old, reply.named, question, fresh)
     return ids

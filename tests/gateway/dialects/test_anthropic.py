@@ -110,6 +110,7 @@ SAID = {"type": "text", "text": "A cat."}
 START = {"type": "message_start", "message": {"id": "msg_1", "content": [], "stop_reason": None, "usage": {"a": 1}}}
 OPEN = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
 WORD = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A cat."}}
+CITED = WORD | {"delta": {"type": "citations_delta", "citation": {"cited_text": "A"}}}
 CLOSE = {"type": "content_block_stop", "index": 0}
 END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
 STOP = {"type": "message_stop"}
@@ -272,6 +273,8 @@ def test_an_end_mark_of_another_format_is_tolerated_after_the_end_alone() -> Non
         (START, OPEN, WORD | {"delta": {"type": "input_json_delta", "partial_json": "{"}}, CLOSE, END, STOP),
         (START | {"message": {"content": [SAID]}}, END, STOP),
         (START, {"type": "new_event"}, END, STOP),
+        (START, END | {"delta": {"stop_reason": "end_turn", "content": 7}}, STOP),
+        (START, OPEN | {"content_block": {"type": "text", "text": "", "citations": 7}}, CITED, CLOSE, END, STOP),
         (STOP,),
     ],
 )
@@ -282,13 +285,12 @@ def test_events_in_an_order_that_makes_no_sense_spoil_the_stream(events: tuple[d
 def test_citations_and_arguments_that_come_in_pieces_are_joined() -> None:
     tool = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
     pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in ('{"at"', ":[1]}")]
-    cited = {"type": "citations_delta", "citation": {"cited_text": "A"}}
     called = [
         {"type": "content_block_start", "index": 1, "content_block": tool},
         *({"type": "content_block_delta", "index": 1, "delta": piece} for piece in pieces),
         {"type": "content_block_stop", "index": 1},
     ]
-    reply = anthropic_stream.assemble(frames(START, OPEN, WORD, WORD | {"delta": cited}, CLOSE, *called, END, STOP))
+    reply = anthropic_stream.assemble(frames(START, OPEN, WORD, CITED, CLOSE, *called, END, STOP))
 
     assert isinstance(reply, Reply)
     assert reply.body["content"] == [SAID | {"citations": [{"cited_text": "A"}]}, tool | {"input": {"at": [1]}}]
@@ -308,7 +310,7 @@ def test_a_seal_on_thoughts_is_kept_and_a_name_that_the_caller_chose_is_not() ->
     renewed = AnthropicMessages().renew(stored, parsed(request_id="yours"), FRESH)
 
     assert renewed.body["content"] == [thought]
-    assert renewed.body["id"] == "yours"
+    assert renewed.body["id"] == "chatcmpl-yours"
 
 
 @pytest.mark.parametrize(

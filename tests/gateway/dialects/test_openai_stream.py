@@ -233,7 +233,7 @@ def test_a_client_that_did_not_ask_for_usage_does_not_get_the_closing_chunk(serv
 
 
 def test_usage_that_a_server_gives_unasked_stays() -> None:
-    for name in ("tf__23-stream-to-stop-usage", "tf__20-stream-text"):
+    for name in ("tf__23-stream-to-stop-usage", "tf__20-stream-text", "vllm-flags__20-stream-text"):
         reply = recorded(name)
 
         assert sent(reply, include_usage=False) == list(reply.chunks)
