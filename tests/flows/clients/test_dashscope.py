@@ -1,12 +1,17 @@
 """The official `dashscope` package: MultiModalConversation, in step and in asyncio, streams of both kinds."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
-from tests.contracts.client_contract import MODEL, ClientContract, Turns
+import pytest
+
+from gateway.config import Settings
+from tests.contracts.client_contract import MODEL, ClientContract, Turns, one, original
 from tests.contracts.heard import Heard
 from tests.fakes.servers.dashscope import DashScopeServer
 from tests.flows.clients.packages import client_package, configured
+from tests.flows.conftest import gateway_over
 
 dashscope = client_package("dashscope")
 
@@ -54,6 +59,16 @@ class TestDashScope(ClientContract):
             return heard([conversation.call(**asked)])
         options = {} if self.incremental is None else {"incremental_output": self.incremental}
         return heard(list(conversation.call(**asked, stream=True, **options)), self.incremental is True)
+
+    def test_an_error_of_the_gateways_own_is_in_the_clients_words(self, tmp_path: Path) -> None:
+        nowhere = Settings(upstream="http://127.0.0.1:9", cache_dir=tmp_path, store="memory", embedder="dct")
+        with (
+            gateway_over(nowhere) as stage,
+            pytest.raises(Refused, match="upstream_unreachable: lookalike: ") as refused,
+        ):
+            self.ask(stage.gateway, one(original("48.20")), streamed=False)
+
+        assert refused.value.status_code == 502
 
 
 class TestIncremental(TestDashScope):

@@ -3,15 +3,18 @@
 import asyncio
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from tests.contracts.client_contract import MODEL, ClientContract, Stage, Turns, one, original
+from gateway.config import Settings
+from tests.contracts.client_contract import MODEL, ClientContract, Turns, one, original
 from tests.contracts.heard import Heard
 from tests.fakes.servers.base import Server
 from tests.fakes.servers.ollama import OllamaServer
 from tests.flows.clients.packages import client_package, connected
+from tests.flows.conftest import Stage, gateway_over
 
 ollama = client_package("ollama")
 
@@ -50,8 +53,18 @@ class TestChat(ClientContract):
                 return chatted([client.chat(**asked)])
             return chatted(list(client.chat(**asked, stream=True)))
 
+    def test_an_error_of_the_gateways_own_is_in_the_clients_words(self, tmp_path: Path) -> None:
+        nowhere = Settings(upstream="http://127.0.0.1:9", cache_dir=tmp_path, store="memory", embedder="dct")
+        with gateway_over(nowhere) as stage, pytest.raises(ollama.ResponseError) as refused:
+            self.ask(stage.gateway, one(original("48.20")), streamed=False)
+
+        assert refused.value.status_code == 502
+        assert refused.value.error.startswith("lookalike: the upstream http://127.0.0.1:9 cannot be reached")
+
 
 class TestChatOfSGLang(TestChat):
+    """All that the last line leaves unset is null there."""
+
     server: ClassVar[Callable[[], Server]] = functools.partial(OllamaServer, "ollama_chat", "sglang")
 
 
