@@ -4,6 +4,7 @@ A new client is one short class: which server it talks to, how it asks, and whic
 client from the line that docs/dialects.md gives its users (`connected`), so that line is true.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from gateway.demo import cards
 from tests.contracts.heard import Heard, apart_from_ids_and_times, ids
 from tests.fakes.pictures import card, data_url, jpeg
 from tests.fakes.servers.base import Server
-from tests.flows.conftest import Stage, gateway_over, serving, wait_until_counted, wait_until_ready
+from tests.flows.conftest import Address, Stage, gateway_over, wait_until_counted, wait_until_ready
 
 MODEL = "qwen3-vl-8b"
 PRICES = ("48.20", "13.75", "90.61", "27.04")
@@ -51,10 +52,12 @@ class Turn:
 Turns = tuple[Turn, ...]
 
 
+@functools.cache
 def original(price: str) -> File:
     return File(card(price), "image/png")
 
 
+@functools.cache
 def reencoded(price: str) -> File:
     """The same card as another file with other pixels: a near hit."""
     return File(jpeg(cards.draw(price), 88), "image/jpeg")
@@ -89,13 +92,15 @@ class ClientContract:
         return type(self).server()
 
     @pytest.fixture
-    def stage(self, upstream: Server, tmp_path: Path) -> Iterator[Stage]:
-        with serving(upstream) as url:
-            # A machine that is busy with other things must not turn a near hit into a miss.
-            settings = Settings(upstream=url, cache_dir=tmp_path, store="memory", embedder="dct", embed_timeout_s=60)
-            with gateway_over(settings) as stage:
-                wait_until_ready(stage)
-                yield stage
+    def stage(self, upstream: Server, address: Address, tmp_path: Path) -> Iterator[Stage]:
+        address.upstream = upstream
+        # A machine that is busy with other things must not turn a near hit into a miss.
+        settings = Settings(
+            upstream=address.url, cache_dir=tmp_path, store="memory", embedder="dct", embed_timeout_s=60
+        )
+        with gateway_over(settings) as stage:
+            wait_until_ready(stage)
+            yield stage
 
     def heard(self, stage: Stage, turns: Turns, streamed: bool) -> Heard:
         """What the client heard, once the gateway has stored it: only then is a miss a fault."""

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from gateway.app import create_app, open_store
 from gateway.config import Settings
 from gateway.server import InThread
+from tests.fakes.asgi import lifespan
 from tests.fakes.upstream import FakeUpstream
 
 
@@ -26,7 +27,8 @@ class Stage:
     app: Starlette
 
     def stats(self) -> dict[str, Any]:
-        return httpx.get(f"{self.gateway}/cache/stats").raise_for_status().json()
+        # Without `verify=False` a client reads every certificate of the machine first, for plain HTTP.
+        return httpx.get(f"{self.gateway}/cache/stats", verify=False).raise_for_status().json()
 
     @property
     def counted(self) -> int:
@@ -34,7 +36,20 @@ class Stage:
         return self.app.state.running.account.totals.requests
 
     def health(self) -> dict[str, Any]:
-        return httpx.get(f"{self.gateway}/cache/health").raise_for_status().json()
+        return httpx.get(f"{self.gateway}/cache/health", verify=False).raise_for_status().json()
+
+
+@dataclass
+class Address:
+    """Where an upstream listens for as long as all tests run; each test puts its own there."""
+
+    url: str = ""
+    upstream: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        return await self.upstream(scope, receive, send)
 
 
 Build = Callable[..., Stage]
@@ -47,6 +62,13 @@ def serving(app: Any) -> Iterator[str]:
 
     with InThread(made) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[Address]:
+    found = Address()
+    with serving(found) as found.url:
+        yield found
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from tests.fakes.servers.base import MADE_S, Object, Server, sse, words
 from tests.wire.recorded import message
 
 _DONE = b"data: [DONE]\n\n"
-RECORDED = ("vllm", "llamacpp", "tf")
 DOCUMENTED = ("sglang", "lmdeploy", "ollama", "dashscope", "ark")
 
 
