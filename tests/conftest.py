@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.register_assert_rewrite("tests.contracts")
+
 
 @pytest.fixture
 def anyio_backend() -> str:

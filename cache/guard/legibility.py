@@ -53,7 +53,8 @@ class Legibility:
 
     def _peak(self, difference: Plane, allowed: Values) -> Peak:
         assert self._writing is not None
-        shares = largest_near(difference, self._writing, self._scale) / np.maximum(allowed, 1e-3)
+        largest = largest_near(difference, self._writing, self._scale)
+        shares = np.asarray(largest / np.maximum(allowed, np.float32(1e-3)), np.float32)
         worst = int(shares.argmax())
         unremarkable = min(1.0, _OUTLIER_FLOOR + _OUTLIER * near_top(shares, _TYPICAL_SHARE))
         return Peak(float(shares[worst]) / unremarkable, float(self._writing.x[worst]), float(self._writing.y[worst]))

@@ -27,7 +27,8 @@ def working_side(stored: Scene, asked: Scene, common: Common, document: bool) ->
     """Longest side, in pixels, at which the two are compared: photos as finely as the stored one was kept."""
     if document or _ratio(stored, asked, common) > _LARGER_RATIO:
         return VIEW_SIDE_MAX
-    return max(PHOTO_SIDE_MAX, *stored.gray.shape)
+    height, width = stored.gray.shape
+    return max(PHOTO_SIDE_MAX, int(height), int(width))
 
 
 def doubt_size(stored: Scene, asked: Scene, common: Common, side_max: int) -> Doubt | None:

@@ -38,8 +38,9 @@ class Scene:
 
     def stretched(self, side_px: int) -> int:
         """How long a plane of this picture is that is called `side_px` long."""
-        aspect = max(self.gray.shape) / min(self.gray.shape)
-        return round(side_px * min(_STRETCH_MAX, max(1.0, aspect / _ASPECT_PLAIN)))
+        height, width = self.gray.shape
+        aspect = max(height, width) / min(height, width)
+        return int(side_px * min(_STRETCH_MAX, max(1.0, aspect / _ASPECT_PLAIN)))
 
     def placing_plane(self, side_px: int) -> Plane:
         return smooth(as_plane(shrink(self._large, side_px)), 0.8)
@@ -92,6 +93,6 @@ def common_sides(first: Scene, second: Scene) -> list[int]:
     ]
 
     def full(scene: Scene, side: int) -> bool:
-        return scene.stretched(side) * _FULLNESS_MIN <= max(scene.gray.shape)
+        return bool(scene.stretched(side) * _FULLNESS_MIN <= max(scene.gray.shape))
 
     return [side for side in sides if full(first, side) and full(second, side)] or sides[:1]

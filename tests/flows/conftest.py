@@ -14,6 +14,7 @@ from gateway.app import create_app, open_store
 from gateway.config import Settings
 from gateway.fetch.resolver import Resolve
 from gateway.server import InThread
+from tests.fakes.asgi import lifespan
 from tests.fakes.upstream import FakeUpstream
 
 
@@ -27,10 +28,29 @@ class Stage:
     app: Starlette
 
     def stats(self) -> dict[str, Any]:
-        return httpx.get(f"{self.gateway}/cache/stats").raise_for_status().json()
+        # Without `verify=False` a client reads every certificate of the machine first, for plain HTTP.
+        return httpx.get(f"{self.gateway}/cache/stats", verify=False).raise_for_status().json()
+
+    @property
+    def counted(self) -> int:
+        """Requests that are over, the keeping of their answers included."""
+        return self.app.state.running.account.totals.requests
 
     def health(self) -> dict[str, Any]:
-        return httpx.get(f"{self.gateway}/cache/health").raise_for_status().json()
+        return httpx.get(f"{self.gateway}/cache/health", verify=False).raise_for_status().json()
+
+
+@dataclass
+class Address:
+    """Where an upstream listens for as long as all tests run; each test puts its own there."""
+
+    url: str = ""
+    upstream: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await lifespan(receive, send)
+        return await self.upstream(scope, receive, send)
 
 
 Build = Callable[..., Stage]
@@ -43,6 +63,13 @@ def serving(app: Any) -> Iterator[str]:
 
     with InThread(made) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[Address]:
+    found = Address()
+    with serving(found) as found.url:
+        yield found
 
 
 @pytest.fixture
@@ -82,6 +109,14 @@ def wait_until_ready(stage: Stage) -> None:
         if stage.health()["embedder"]["state"] != "loading":
             return
     raise AssertionError("the embedder never became ready")
+
+
+def wait_until_counted(stage: Stage, requests: int) -> None:
+    for _ in range(100):
+        stage.stats()  # waits a while for answers that are being stored
+        if stage.counted >= requests:
+            return
+    raise AssertionError(f"of {requests} requests only {stage.counted} were ever over")
 
 
 def wait_until_noted(stage: Stage) -> None:
