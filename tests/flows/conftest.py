@@ -54,6 +54,14 @@ class Address:
 
 
 Build = Callable[..., Stage]
+# A loaded machine is slow, which is nothing that these tests are about.
+_PATIENCE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is waited for until it is stored, however long that takes here."""
+    monkeypatch.setattr("gateway.plan._LANDING_WAIT_S", _PATIENCE_S)
 
 
 @contextmanager
@@ -81,7 +89,13 @@ def build(tmp_path: Path) -> Iterator[Build]:
             fake = FakeUpstream()
             upstream_url = stack.enter_context(serving(fake))
             chosen = Settings(
-                **{"upstream": upstream_url + suffix, "cache_dir": tmp_path / "cache", "embedder": "dct"} | settings
+                **{
+                    "upstream": upstream_url + suffix,
+                    "cache_dir": tmp_path / "cache",
+                    "embedder": "dct",
+                    "embed_timeout_s": _PATIENCE_S,
+                }
+                | settings
             )
             stage = stack.enter_context(gateway_over(chosen, resolve))
             stage.upstream, stage.upstream_url = fake, upstream_url
