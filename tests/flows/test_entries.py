@@ -401,6 +401,7 @@ def test_feedback_from_the_command_line(stage: Stage):
     said = run(stage, "feedback", entry, "wrong", "--request", request)
 
     assert said.output.strip() == "wrong: the answer is removed, the pair is remembered, counted"
+    assert "1, 1 of them wrong: 100.0% (95 %: 2.5% to 100.0%)" in run(stage, "stats").output
 
 
 @pytest.mark.parametrize(
