@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,16 @@ def test_a_hit_from_before_a_restart_can_still_be_judged_wrong(upstream: str, tm
         assert outcome(send(stage, SMALLER)) == "judged-wrong"
         assert [line["action"] for line in audit(tmp_path)] == ["feedback"]
     assert told == {"verdict": "wrong", "hit": None, "removed": True, "remembered": True, "counted": True}
+
+
+def test_a_double_click_counts_once(stage: Stage):
+    send(stage, card("48.20"))
+    hit = send(stage, SMALLER)
+    with ThreadPoolExecutor(4) as clicks:
+        told = list(clicks.map(lambda _: judge(stage, hit, "right"), range(8)))
+
+    assert sum(one["counted"] for one in told) == 1
+    assert httpx.get(f"{stage.gateway}/cache/feedback").json()["right"] == {"near": 1}
 
 
 @pytest.mark.parametrize("body", [{}, {"verdict": "maybe", "request": "0" * 64}, {"verdict": "wrong", "request": "0"}])
