@@ -76,7 +76,7 @@ async def _count(judgements: Judgements, verdict: Judgement, served: Served) -> 
     judgements.count(verdict, served.hit, served.judged)
     served.judged = verdict
     try:
-        await anyio.to_thread.run_sync(judgements.write, judgements.packed())
+        await anyio.to_thread.run_sync(judgements.write)
     except OSError as error:
         log.warning("the judgements could not be written: %s", error)
     return True
