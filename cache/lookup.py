@@ -120,7 +120,7 @@ async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
 
 
 async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
-    if not (views := await looks.views()):
+    if not await looks.views():
         return Miss(Doubt.NO_PLAIN_VIEW)
     embedded: Embedded | None = None
     with anyio.move_on_after(terms.embed_timeout_s) as waited:
@@ -129,7 +129,7 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
     refusals: list[Miss] = []
     for candidate in await nominate(store, asked, embedded, threshold(embedded, terms)):
-        match await weigh(store, candidate.entry, views, terms, work):
+        match await weigh(store, candidate.entry, asked, looks, terms, work):
             case Different(doubt):
                 refusals.append(Miss(doubt, candidate.similarity))
             case Same(score):
@@ -149,16 +149,24 @@ async def nominate(store: Store, asked: Asked, embedded: Embedded, floor: float)
     return found[:_VERIFIED_MOST]
 
 
-async def weigh(store: Store, entry: Entry, views: tuple[guard.View, ...], terms: Terms, work: Work) -> Verdict:
+async def weigh(store: Store, entry: Entry, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Verdict:
     """Whether these are the entry's pictures, and nothing is against giving this caller its answer."""
     if doubt := terms.fit(entry):
         return Different(doubt)
-    evidence = await store.evidence(entry.id)
+    if await _judged_wrong(store, entry, asked, looks):
+        return Different(Doubt.JUDGED_WRONG)
+    evidence, views = await store.evidence(entry.id), await looks.views()
     match _overall(await work(partial(compare, evidence, views))):
         case Same(score) if score > terms.guard_limit:
             return Different(Doubt.GUARD_LIMIT, score)
         case verdict:
             return verdict
+
+
+async def _judged_wrong(store: Store, entry: Entry, asked: Asked, looks: Looks) -> bool:
+    """Whether a person said that one of these two was wrongly answered with the other's answer."""
+    others = await store.parted((entry.exact, entry.pixel))
+    return bool(others) and not others.isdisjoint((asked.exact, asked.pixel(await looks.pixels())))
 
 
 def compare(evidence: tuple[bytes, ...], views: tuple[guard.View, ...]) -> list[Verdict]:

@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import anyio
 import anyio.to_thread
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from cache.stores.base import Clock, Store
 from cache.stores.embedded import EmbeddedStore
@@ -24,12 +23,17 @@ from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin
 from gateway.account import Account
+from gateway.admin.access import Access
+from gateway.admin.audit import AUDIT_FILE, Audit
+from gateway.admin.policy import policy
 from gateway.config import Settings
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
 from gateway.forward import Upstream
 from gateway.gather import Gatherer
+from gateway.hits import Hits
+from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
@@ -44,6 +48,10 @@ _ACCOUNT_EVERY_S = 5.0
 wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come from
 
 
+# Told of the ids of entries that were erased, and of the marks (cache/marks.py) of the pictures that were forgotten.
+Keeper = Callable[[frozenset[str], frozenset[str]], None]
+
+
 @dataclass(slots=True)
 class Running:
     """The parts of a gateway that is up, for the endpoints under /cache/."""
@@ -56,6 +64,19 @@ class Running:
     monotonic: Clock
     started_s: float
     version: str
+    clock: Clock
+    workers: Workers
+    access: Access
+    audit: Audit
+    hits: Hits
+    judgements: Judgements
+    keepers: list[Keeper] = field(default_factory=list)  # whoever else holds something of an entry, such as a thumbnail
+
+    async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
+        """Erase entries, and what others keep of them. The ids that were there."""
+        for forget in self.keepers:
+            forget(frozenset(ids), marks)
+        return await self.store.erase(ids)
 
 
 def create_app(
@@ -66,9 +87,11 @@ def create_app(
     resolve: Resolve | None = None,
 ) -> Starlette:
     """The gateway as an ASGI application over an open store, which its lifespan closes in the end. The embedder
-    is loaded in the background, so that requests are served at once. `resolve` looks up the hosts of pictures."""
-    file = settings.cache_dir / ACCOUNT_FILE if settings.store == "embedded" else None
-    account = Account(settings.price, monotonic, file)
+    is loaded in the background, so that requests are served at once. `resolve` looks up the hosts of pictures. Raises
+    ConfigError where the settings leave open who may use /cache/."""
+    access = Access(policy(settings), store.secret(), clock)
+    account = Account(settings.price, monotonic, _file(settings, ACCOUNT_FILE))
+    judgements, audit = Judgements(_file(settings, JUDGEMENTS_FILE)), Audit(_file(settings, AUDIT_FILE), clock)
     embedding = EmbeddingService(lambda: load_embedder(settings))
     upstream = Upstream(settings, monotonic)
     workers = Workers(settings.workers)
@@ -95,10 +118,23 @@ def create_app(
                 yield
                 tasks.cancel_scope.cancel()
 
-    app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
+    app = Starlette(routes=[admin.mount(access)], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = Running(
-        settings, store, account, shadow_log, embedding, monotonic, monotonic(), product_version()
+        settings=settings,
+        store=store,
+        account=account,
+        shadow_log=shadow_log,
+        embedding=embedding,
+        monotonic=monotonic,
+        started_s=monotonic(),
+        version=product_version(),
+        clock=clock,
+        workers=workers,
+        access=access,
+        audit=audit,
+        hits=planner.hits,
+        judgements=judgements,
     )
     return app
 
@@ -123,8 +159,13 @@ def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:
 
 
 def shadow_file(settings: Settings) -> Path | None:
-    """Where the shadow log is; None: a store in memory leaves nothing behind."""
-    return settings.cache_dir / SHADOW_FILE if settings.store == "embedded" else None
+    """Where the shadow log is."""
+    return _file(settings, SHADOW_FILE)
+
+
+def _file(settings: Settings, name: str) -> Path | None:
+    """A file beside the store; None: a store in memory leaves nothing behind."""
+    return settings.cache_dir / name if settings.store == "embedded" else None
 
 
 def load_embedder(settings: Settings) -> Loaded:

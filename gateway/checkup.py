@@ -9,8 +9,10 @@ from cache.errors import CacheFault, StoreBusy
 from cache.stores.directory import shows_nothing
 from embeddings.base import EmbedderUnavailable
 from gateway.admin.health import STRICT_LIMITS
+from gateway.admin.policy import policy
 from gateway.app import load_embedder, open_store
 from gateway.config import Settings
+from gateway.errors import ConfigError
 
 
 def examine(settings: Settings, out: Console) -> int:
@@ -19,7 +21,7 @@ def examine(settings: Settings, out: Console) -> int:
     _questions(settings, out)
     _privacy(settings, out)
     _fetching(settings, out)
-    findings = [_store(settings, out), _embedder(settings, out), _upstream(settings, out)]
+    findings = [_admin(settings, out), _store(settings, out), _embedder(settings, out), _upstream(settings, out)]
     return 0 if all(findings) else 1
 
 
@@ -45,6 +47,15 @@ def _fetching(settings: Settings, out: Console) -> None:
     private = f"; private: {', '.join(settings.fetch_private_hosts)}" if settings.fetch_private_hosts else ""
     sent = "inline" if settings.fetched_pictures == "inline" else "as its URL"
     _say(out, "fetching", True, f"pictures of {hosts}{private}; the upstream gets each {sent}")
+
+
+def _admin(settings: Settings, out: Console) -> bool:
+    try:
+        rules = policy(settings)
+    except ConfigError as error:
+        return _say(out, "admin", False, str(error))
+    needed = "needs the admin token" if rules.token else "needs no token"
+    return _say(out, "admin", True, "/cache/ is off, but for liveness" if rules.off else f"/cache/ {needed}")
 
 
 def _store(settings: Settings, out: Console) -> bool:

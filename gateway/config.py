@@ -10,7 +10,16 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -141,6 +150,13 @@ class Settings(BaseSettings):
     stream_usage: Literal["as-asked", "always"] = Field(
         "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
     )
+    admin_token: SecretStr | None = Field(None, description="Token that the /cache/ endpoints need")
+    admin_token_file: Path | None = Field(None, description="File whose first line is that token")
+    admin_access: Literal["token", "open", "off"] = Field(
+        "token",
+        description="Beyond loopback without a token: off (liveness only) or open (to whoever reaches the port)",
+    )
+    admin_origins: tuple[str, ...] = Field((), description="Origins by which browsers reach /cache/ through a proxy")
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
     log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
@@ -282,6 +298,8 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated
                 words = problem["msg"].removeprefix("Value error, ")
+            case _ if name.startswith("admin_token"):  # nor is a token
+                words = problem["msg"]
             case _:
                 words = f"{problem['msg']} (got {problem['input']!r})"
         lines.append(f"{name}: {words}")

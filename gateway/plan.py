@@ -17,6 +17,7 @@ from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Asked, Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Terms, climb
+from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture
@@ -27,6 +28,7 @@ from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
+from gateway.hits import Hits, Served
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
 from gateway.strictness import Demand, demands
 from gateway.watch import Shadow, Watch, would_serve
@@ -50,15 +52,18 @@ class Storing:
     asked: Asked
     looks: Fingerprint
     keep: bool
+    tenant: str = ""
     answered_s: float = 0.0
     prepared: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Answer with this; it carries new ids already."""
+    """Answer with this; it carries new ids already. `served` is what a person may judge of it later."""
 
     rendered: Rendered
+    served: Served
+    storing: Storing
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,9 @@ class Planner:
         self._monotonic = monotonic
         self._watch = watch  # in shadow mode: nothing is served
         self._waiting = 0  # answers that have come and cannot be stored yet
+        self._marks = Marks(store.secret())
         self.landings = Landings()
+        self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
         """Serve from the cache, or forward. Raises NotInCache only where the caller asked for that."""
@@ -139,7 +146,8 @@ class Planner:
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         limits = self._settings.pixels_max, self._settings.evidence_bytes_max
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits)
-        storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
+        asked = ask(scope, question.asked, looks.files)
+        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
         forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
@@ -156,7 +164,8 @@ class Planner:
                     trail.doubt = Doubt.UNREADABLE
                     return forward
                 trail.found(found)
-                return Serve(rendered)
+                trail.request = asked.exact
+                return Serve(rendered, self.hits.add(asked.exact, trail.hit or "", found.entry), storing)
             case Miss(doubt, similarity):
                 trail.doubt, trail.similarity = doubt, similarity
                 return forward
@@ -214,6 +223,18 @@ class Planner:
         if question.needs_usage and entry.streamed and entry.tokens_out is None:
             return Doubt.NO_USAGE
         return None
+
+    async def served(self, serve: Serve) -> None:
+        """Name a near hit by its pixels, too, so that a judgement holds for them in any file. Never raises: the client
+        has its answer."""
+        served, storing = serve.served, serve.storing
+        try:
+            if served.hit == "near" and not served.named.is_set():
+                served.keys.add(storing.asked.pixel(await storing.looks.pixels()))
+        except Exception:
+            log.debug("a hit could not be named by its pixels", exc_info=True)
+        finally:
+            served.named.set()
 
     async def prepare(self, forward: Forward) -> None:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
@@ -309,6 +330,10 @@ class Planner:
             streamed=bool(reply.chunks),
             space=embedded.space if embedded else None,
             sizes=await looks.sizes(),
+            tenant=storing.tenant,
+            prompts=self._marks.prompts(storing.question.prompt),
+            files=tuple(map(self._marks.file, looks.files)),
+            pixels=tuple(map(self._marks.pixels, await looks.pixels())),
         )
         vectors = embedded.vectors if embedded else None
         return Record(entry, capture.pack(reply), vectors, await looks.evidence())

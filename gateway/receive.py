@@ -123,10 +123,11 @@ class Gateway:
             refuse_to_forward(wishes, trail)
             return await self._forward(exchange, body, trail)
         match await self._planner.plan(dialect, self._call(exchange, body), wishes, trail):
-            case Serve(rendered):
+            case Serve(rendered) as serving:
                 self._account.ending(trail)
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
                 await serve(exchange.send, rendered, trail, name, self._clock())
+                await self._planner.served(serving)
             case Forward() as forward:
                 await self._forward(exchange, forward.body or body, trail, forward)
         return None

@@ -2,22 +2,19 @@
 
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
+from gateway.remote import Refused, Remote
 
-def fetch(url: str) -> dict[str, Any] | str:
+
+def fetch(url: str, token: str | None = None) -> dict[str, Any] | str:
     """The statistics, or a sentence that says why there are none."""
-    address = url.rstrip("/").removesuffix("/v1") + "/cache/stats"
     try:
-        response = httpx.get(address, timeout=10)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"No gateway answers at {address}: {error}. Is it running? Give its address with --url."
-    if response.status_code != 200 or "hit_rate" not in response.text:
-        return f"{address} answered, but not as a lookalike gateway does (HTTP {response.status_code})."
-    report: dict[str, Any] = response.json()
-    return report
+        report = Remote(url, token).get("/stats")
+    except Refused as refusal:
+        return str(refusal)
+    return report if "hit_rate" in report else f"{url} answered, but not as a lookalike gateway does."
 
 
 def show(report: dict[str, Any], out: Console) -> None:
@@ -34,6 +31,8 @@ def show(report: dict[str, Any], out: Console) -> None:
     summary.add_row("money saved", _money(saved))
     summary.add_row("stored", f"{report['store']['entries']:,} entries, {report['store']['bytes'] / 2**20:,.1f} MiB")
     summary.add_row("kept of a picture", _evidence(report["evidence"]))
+    if report["feedback"]["judged_near"]:
+        summary.add_row("near hits judged", _judged(report["feedback"]))
     summary.add_row("embedder", _embedder(report["embedder"]))
     out.print(summary)
     if report["shadow"]["requests"]:
@@ -95,6 +94,12 @@ def _evidence(evidence: dict[str, Any]) -> str:
     if not evidence["pictures"]:
         return "nothing since the start"
     return f"{evidence['bytes_p50']:,} bytes at the median, {evidence['bytes_mean']:,} on average, for the guard"
+
+
+def _judged(feedback: dict[str, Any]) -> str:
+    low, high = feedback["wrong_hit_rate_95"]
+    wrong, judged = feedback["wrong"].get("near", 0), feedback["judged_near"]
+    return f"{judged}, {wrong} of them wrong: {feedback['wrong_hit_rate']:.1%} (95 %: {low:.1%} to {high:.1%})"
 
 
 def _embedder(state: dict[str, Any]) -> str:

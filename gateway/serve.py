@@ -27,6 +27,7 @@ def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes
         "x-request-id": request_id,  # what the clients of OpenAI's form show ...
         "request-id": request_id,  # ... and those of Anthropic's
         "x-lookalike-entry": trail.entry.id,
+        "x-lookalike-request": trail.request or "",
     }
     own = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
     return [*cache_headers(trail, now_s), *own]

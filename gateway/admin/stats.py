@@ -21,6 +21,7 @@ async def stats(request: Request) -> Response:
             "store": asdict(running.store.size()),
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
+            "feedback": running.judgements.report(),
             "prices": prices or "unknown",
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }
