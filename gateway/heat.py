@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from cache.guard import LIMIT
-from gateway.evaluate.places import Box, Rgb
+from gateway.box import Box, Rgb
 
 Heat = NDArray[np.float32]  # (h, w), difference over its limit
 
