@@ -6,7 +6,7 @@ Faults are raised (`CacheFault`, or whatever an embedder raises); gateway/plan.p
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 from typing import Protocol
@@ -63,9 +63,19 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The nearest entry that was nominated, and why it was not served."""
+
+    entry: Entry
+    similarity: float
+    verdict: Different
+
+
+@dataclass(frozen=True, slots=True)
 class Miss:
     doubt: Doubt
     similarity: float | None = None  # of the nearest entry that was nominated and refused
+    refused: Refused | None = field(default=None, compare=False, repr=False)  # shown to people; decides nothing
 
 
 Hit = Exact | Pixel | Near
@@ -130,8 +140,9 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
     refusals: list[Miss] = []
     for candidate in await nominate(store, asked, embedded, threshold(embedded, terms)):
         match await weigh(store, candidate.entry, views, terms, work):
-            case Different(doubt):
-                refusals.append(Miss(doubt, candidate.similarity))
+            case Different(doubt) as verdict:
+                refused = Refused(candidate.entry, candidate.similarity, verdict)
+                refusals.append(Miss(doubt, candidate.similarity, refused))
             case Same(score):
                 if reply := await store.reply(candidate.entry.id):
                     return Near(candidate.entry, reply, candidate.similarity, score)

@@ -22,6 +22,7 @@ from cache.verdict import Doubt
 from gateway.config import Price
 from gateway.question import Bypass, Unstored
 from gateway.shadow import Kind, Observation, WouldServe
+from gateway.sighting import Compared
 from gateway.totals import EvidenceBytes, Totals, by_kind
 
 log = logging.getLogger("lookalike.access")
@@ -55,6 +56,7 @@ class Trail:
     evidence_bytes: tuple[int, ...] = ()  # kept of each picture
     shadow: WouldServe | None = None  # in shadow mode
     observed: Observation | None = None  # ... once the answer was compared
+    compared: Compared | None = None  # the stored picture that the guard took for this one, or refused
     stages_s: dict[str, float] = field(default_factory=dict)
     ended_s: float | None = None  # when the client had its reply, on the monotonic clock
 
@@ -75,6 +77,11 @@ class Trail:
             yield
         finally:
             self.stages_s[name] = self.stages_s.get(name, 0.0) + monotonic() - begun
+
+    @property
+    def outcome(self) -> str:
+        """What became of it: exact, pixel or near; or error, bypass or miss."""
+        return self.hit or ("error" if self.error else "bypass" if self.bypass else "miss")
 
     @property
     def reason(self) -> str | None:
@@ -99,7 +106,7 @@ class Trail:
             "method": self.method,
             "path": _printable(self.path),
             "status": self.status,
-            "cache": self.hit or ("error" if self.error else "bypass" if self.bypass else "miss"),
+            "cache": self.outcome,
             "reason": self.reason,
             "shadow": self.shadow.header() if self.shadow else None,
             "ms": round(seconds * 1000, 1),

@@ -30,6 +30,8 @@ from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
+from gateway.sightings import Sightings
+from gateway.sightings.album import ALBUM_FILE, Album
 from gateway.watch import Watch
 
 log = logging.getLogger("lookalike")
@@ -48,6 +50,7 @@ class Running:
     store: Store
     account: Account
     shadow_log: ShadowLog
+    sightings: Sightings
     embedding: EmbeddingService
     monotonic: Clock
     started_s: float
@@ -67,7 +70,9 @@ def create_app(
     shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
     watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
     planner = Planner(settings, store, embedding, workers, clock, monotonic, watch)
-    gateway = Gateway(settings, upstream, planner, account, store.secret(), clock, monotonic)
+    album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
+    sightings = Sightings(album, store, settings.keeps_thumbnails, clock, monotonic)
+    gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -77,16 +82,18 @@ def create_app(
             closing.push_async_callback(embedding.close)
             closing.callback(account.write)
             closing.callback(shadow_log.close)
+            closing.callback(sightings.close)
             embedding.start()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_write_account, account)
+                tasks.start_soon(_write, account, sightings)
+                tasks.start_soon(sightings.run)
                 yield
                 tasks.cancel_scope.cancel()
 
     app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = Running(
-        settings, store, account, shadow_log, embedding, monotonic, monotonic(), product_version()
+        settings, store, account, shadow_log, sightings, embedding, monotonic, monotonic(), product_version()
     )
     return app
 
@@ -120,10 +127,11 @@ def product_version() -> str:
         return "not installed"
 
 
-async def _write_account(account: Account) -> None:
+async def _write(account: Account, sightings: Sightings) -> None:
     while True:
         await anyio.sleep(_ACCOUNT_EVERY_S)
         try:
             await anyio.to_thread.run_sync(account.write)
+            await anyio.to_thread.run_sync(sightings.write)
         except OSError as error:
             log.warning("the statistics could not be written: %s", error)

@@ -126,6 +126,13 @@ class Settings(BaseSettings):
     stream_usage: Literal["as-asked", "always"] = Field(
         "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
     )
+    dashboard_pictures: bool = Field(
+        True,
+        description="Keep small pictures of near hits and near misses; none under strict privacy",
+    )
+    dashboard_prompts: bool = Field(
+        False, description="Show the prompts of near hits and near misses on the dashboard; kept in memory alone"
+    )
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
     log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
@@ -192,6 +199,10 @@ class Settings(BaseSettings):
     def limit(self, scrutiny: Scrutiny) -> float:
         """The guard's score above which two pictures do not count as one."""
         return self.guard_limit if scrutiny is Scrutiny.NORMAL else min(self.guard_limit, self.guard_limit_strict)
+
+    @property
+    def keeps_thumbnails(self) -> bool:
+        return self.dashboard_pictures and self.privacy == "standard"
 
     def price(self, model: str) -> Price | None:
         return self.prices.get(model) or self.prices.get("*")

@@ -16,9 +16,9 @@ from cache.entry import Entry, Record
 from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Asked, Scope, ask
-from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Terms, climb
+from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Refused, Rung, Terms, climb, threshold
 from cache.stores.base import Clock, Store
-from cache.verdict import Doubt
+from cache.verdict import Doubt, Same, Verdict
 from gateway import capture, pictures
 from gateway.account import Trail
 from gateway.capture import Answered, Rendered
@@ -28,6 +28,7 @@ from gateway.errors import NotInCache
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.pictures import Picture
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
+from gateway.sighting import Compared
 from gateway.strictness import Demand, demands
 from gateway.watch import Shadow, Watch, would_serve
 
@@ -40,6 +41,9 @@ _ON_LOOP_BYTES = 1_000_000
 _LANDING_WAIT_S = 0.5
 # Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
 _WAITING_MOST = 64
+# Refusals that say nothing of the pictures: the guard was not asked.
+_NOT_OF_PICTURES = (Doubt.STALE, Doubt.NO_USAGE)
+_PROMPT_MOST = 2_000  # characters of it that people may see
 
 
 @dataclass(slots=True)
@@ -143,6 +147,7 @@ class Planner:
         terms = self._terms(question, demand, wishes)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
+        trail.compared = await self._compared(storing, found, terms)
         if self._watch is not None:
             return await self._shadowed(storing, found, terms, trail)
         match found:
@@ -176,6 +181,28 @@ class Planner:
         if not await store.exact(asked.exact):
             await self.landings.settled(asked.partition, _LANDING_WAIT_S)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
+
+    async def _compared(self, storing: Storing, found: Found, terms: Terms) -> Compared | None:
+        """What the guard decided, for people who look at it later; nothing new is computed here."""
+        match found:
+            case Near(entry=entry, similarity=similarity, score=score):
+                verdict: Verdict = Same(score)
+            case Miss(refused=Refused(entry, similarity, verdict)) if verdict.doubt not in _NOT_OF_PICTURES:
+                pass
+            case _:
+                return None
+        embedded = await storing.looks.embedded()
+        assert embedded is not None, "without vectors nothing is nominated"
+        return Compared(
+            entry=entry,
+            similarity=similarity,
+            threshold=threshold(embedded, terms),
+            verdict=verdict,
+            limit=terms.guard_limit,
+            asked=await storing.looks.views() if self._settings.keeps_thumbnails else (),
+            asked_exact=storing.asked.exact,
+            prompt=storing.question.prompt[:_PROMPT_MOST] if self._settings.dashboard_prompts else None,
+        )
 
     async def _shadowed(self, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the

@@ -29,6 +29,7 @@ from gateway.forward import Body, Upstream
 from gateway.plan import Forward, Planner, Serve, Storing, refuse_to_forward
 from gateway.question import Bypass, Call, Unstored
 from gateway.serve import cache_headers, refuse, serve
+from gateway.sightings import Sightings
 
 # A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
 _PARTING_S = 0.05
@@ -81,6 +82,7 @@ class Gateway:
         upstream: Upstream,
         planner: Planner,
         account: Account,
+        sightings: Sightings,
         secret: bytes,
         clock: Clock,
         monotonic: Clock,
@@ -89,6 +91,7 @@ class Gateway:
         self._upstream = upstream
         self._planner = planner
         self._account = account
+        self._sightings = sightings
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
         self._clock = clock
         self._monotonic = monotonic
@@ -107,6 +110,7 @@ class Gateway:
             await refuse(send, error, dialect or DIALECTS[0], trail, self._clock())
         finally:
             self._account.close_trail(trail)
+            self._sightings.saw(trail)
 
     async def _answer(self, exchange: Exchange, dialect: Dialect | None, trail: Trail) -> None:
         if dialect is None:

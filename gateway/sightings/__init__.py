@@ -1,0 +1,251 @@
+"""A bounded, durable record of what people look at later: recent requests, near hits and near misses with small
+pictures, and which stored answers are served most.
+
+`Sightings.saw` is called once a request is over, and returns at once. Pictures are drawn afterwards, one comparison
+at a time, with rests in between; what comes faster is kept without pictures. A kill loses the last seconds.
+"""
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from cache.stores.base import Clock, Store
+from cache.verdict import Different, Same
+from gateway.account import Trail
+from gateway.sighting import Compared, Glimpse, Judgement, Sight, Sighting
+from gateway.sightings.album import Album, Pages, Served
+from gateway.sightings.thumbnails import Drawn, draw
+
+log = logging.getLogger("lookalike")
+
+_RECENT_MOST: Final = 200
+_SIGHTINGS_MOST: Final = 150  # of each sort; with pictures some 10 MB
+_SERVED_MOST: Final = 4_000  # stored answers whose hits are counted; beyond it the half that was served least goes
+_PICTURES_MOST: Final = 4  # drawn of one request
+# Comparisons that wait to be drawn. Each holds its pictures, 8 MB at the most for one.
+_WAITING_MOST: Final = 4
+# How long the drawing rests for each second that it worked: it takes a quarter of one core at the most.
+_REST: Final = 3.0
+
+
+@dataclass(slots=True)
+class _Job:
+    sighting: Sighting
+    compared: Compared
+
+
+class Sightings:
+    """All methods but `write` are called on the event loop."""
+
+    def __init__(self, album: Album, store: Store, pictures: bool, clock: Clock, monotonic: Clock) -> None:
+        self._album = album
+        self._store = store
+        self.pictures = pictures
+        self._clock = clock
+        self._monotonic = monotonic
+        self._recent: deque[Glimpse] = deque(maxlen=_RECENT_MOST)
+        self._seen: dict[Sight, dict[str, Sighting]] = {sight: {} for sight in Sight}
+        self._served: dict[str, Served] = {}
+        self._prompts: dict[str, str] = {}  # in memory alone
+        self._jobs, self._work = anyio.create_memory_object_stream[_Job](_WAITING_MOST)
+        self._thread = anyio.CapacityLimiter(1)  # not one of the workers that lookups wait for
+        self._drawing = 0
+        self._undrawn = 0
+        self._changed = False
+        self._read()
+
+    def _read(self) -> None:
+        if not self.pictures:
+            self._album.without_pictures()
+        pages = self._album.pages()
+        self._recent.extend(pages.recent)
+        self._served.update(pages.served or {})
+        for sighting in pages.sightings:
+            self._keep(sighting if self.pictures else replace(sighting, drawn=0))
+
+    def saw(self, trail: Trail) -> None:
+        """A request is over. Never raises: the client has its answer."""
+        try:
+            self._saw(trail)
+        except Exception:
+            log.exception("a request could not be kept for the dashboard")
+
+    def _saw(self, trail: Trail) -> None:
+        if trail.dialect is None:  # lists of models and the like
+            return
+        now_s = self._clock()
+        self._changed = True
+        self._recent.append(glimpse(trail, now_s, (trail.ended_s or self._monotonic()) - trail.started_s))
+        if trail.entry is not None:
+            self._count(trail.entry.id, now_s)
+        if trail.compared is not None:
+            self._compared(trail, trail.compared, now_s)
+
+    def _count(self, entry_id: str, now_s: float) -> None:
+        before = self._served.get(entry_id)
+        self._served[entry_id] = Served(before.hits + 1 if before else 1, now_s)
+        if len(self._served) > _SERVED_MOST:
+            most = sorted(self._served.items(), key=lambda one: (one[1].hits, one[1].last_s), reverse=True)
+            self._served = dict(most[: _SERVED_MOST // 2])
+
+    def _compared(self, trail: Trail, compared: Compared, now_s: float) -> None:
+        sighting = replace(sighting_of(compared, now_s), shadow=trail.shadow is not None, stored=trail.stored)
+        self._keep(sighting)
+        if compared.prompt:
+            self._prompts[sighting.id] = compared.prompt
+        if not self.pictures:
+            return
+        try:
+            self._jobs.send_nowait(_Job(sighting, compared))
+            self._drawing += 1
+        except anyio.WouldBlock:
+            self._undrawn += 1
+
+    def _keep(self, sighting: Sighting) -> None:
+        seen = self._seen[sighting.sight]
+        seen[sighting.id] = sighting
+        if len(seen) > _SIGHTINGS_MOST:
+            oldest = next(iter(seen))
+            del seen[oldest]
+            self._prompts.pop(oldest, None)
+
+    async def run(self) -> None:
+        """Draw what comes, until cancelled."""
+        async for job in self._work:
+            begun = self._monotonic()
+            try:
+                await self._draw(job)
+            except Exception:
+                log.exception("a comparison could not be drawn for the dashboard")
+            finally:
+                self._drawing -= 1
+            await anyio.sleep(_REST * (self._monotonic() - begun))
+
+    async def _draw(self, job: _Job) -> None:
+        evidence = await self._store.evidence(job.compared.entry.id)
+        pairs = list(zip(evidence, job.compared.asked, strict=False))[:_PICTURES_MOST]
+        drawn: list[Drawn] = []
+        for stored, asked in pairs:
+            drawn.append(await self._in_thread(partial(draw, stored, asked)))
+        seen = self._seen[job.sighting.sight]
+        if (sighting := seen.get(job.sighting.id)) is None:  # forgotten or pushed out meanwhile
+            return
+        seen[sighting.id] = sighting = replace(sighting, drawn=len(drawn))
+        await self._in_thread(partial(self._album.paste, sighting, drawn))
+
+    async def _in_thread(self, work: Any) -> Any:
+        return await anyio.to_thread.run_sync(work, limiter=self._thread)
+
+    def recent(self) -> list[Glimpse]:
+        """The newest first."""
+        return list(reversed(self._recent))
+
+    def of(self, sight: Sight) -> list[Sighting]:
+        """The newest first."""
+        return list(reversed(self._seen[sight].values()))
+
+    def sighting(self, sighting_id: str) -> Sighting | None:
+        return next((seen[sighting_id] for seen in self._seen.values() if sighting_id in seen), None)
+
+    def prompt(self, sighting_id: str) -> str | None:
+        return self._prompts.get(sighting_id)
+
+    def most_served(self, most: int) -> list[tuple[str, Served]]:
+        """Ids of stored answers, by hits."""
+        return sorted(self._served.items(), key=lambda one: (one[1].hits, one[1].last_s), reverse=True)[:most]
+
+    @property
+    def album(self) -> Album:
+        return self._album
+
+    def report(self) -> dict[str, int | bool]:
+        return {"pictures": self.pictures, "drawing": self._drawing, "undrawn": self._undrawn}
+
+    def judge(self, sighting_id: str, said: Judgement) -> None:
+        for seen in self._seen.values():
+            if sighting_id in seen:
+                seen[sighting_id] = replace(seen[sighting_id], judged=said)
+                self._changed = True
+
+    async def forget(self, entry_ids: Iterable[str]) -> int:
+        """Let go of everything that shows pictures of these entries, at once, also on disk. Raises OSError."""
+        gone = set(entry_ids)
+        forgotten = 0
+        for seen in self._seen.values():
+            for one in [one for one in seen.values() if one.entry in gone or one.stored in gone]:
+                del seen[one.id]
+                self._prompts.pop(one.id, None)
+                forgotten += 1
+        for entry_id in gone:
+            self._served.pop(entry_id, None)
+        self._changed = True
+        await self._in_thread(self.write)
+        return forgotten
+
+    def write(self) -> None:
+        """Keep everything on disk; nothing is written if nothing changed. Blocking. Raises OSError."""
+        if not self._changed:
+            return
+        self._changed = False
+        seen = [one for kept in self._seen.values() for one in list(kept.values())]
+        try:
+            self._album.write(Pages(tuple(self._recent), tuple(seen), dict(self._served)))
+        except OSError:
+            self._changed = True
+            raise
+
+    def close(self) -> None:
+        """Blocking, but for milliseconds."""
+        self._jobs.close()
+        self._work.close()
+        try:
+            self.write()
+        except OSError as error:
+            log.warning("%s", error)
+        self._album.close()
+
+
+def glimpse(trail: Trail, now_s: float, seconds: float) -> Glimpse:
+    return Glimpse(
+        time_s=now_s,
+        outcome=trail.outcome,
+        reason=trail.reason,
+        model=trail.model,
+        pictures=trail.pictures,
+        seconds=seconds,
+        status=trail.status,
+        entry=trail.entry.id if trail.entry else None,
+        similarity=trail.similarity,
+        shadow=trail.shadow.kind if trail.shadow else None,
+    )
+
+
+def sighting_of(compared: Compared, now_s: float) -> Sighting:
+    match compared.verdict:
+        case Same(score):
+            sight, doubt, spot = Sight.NEAR_HIT, None, None
+        case Different(doubt, score, spot):
+            sight = Sight.NEAR_MISS
+    return Sighting(
+        id=secrets.token_hex(8),
+        sight=sight,
+        time_s=now_s,
+        shadow=False,
+        model=compared.entry.model,
+        entry=compared.entry.id,
+        pictures=len(compared.asked) or len(compared.entry.sizes),
+        similarity=compared.similarity,
+        threshold=compared.threshold,
+        doubt=doubt,
+        score=score,
+        limit=compared.limit,
+        spot=spot,
+        asked_exact=compared.asked_exact,
+    )
