@@ -52,6 +52,7 @@ class Running:
     shadow_log: ShadowLog
     sightings: Sightings
     embedding: EmbeddingService
+    clock: Clock
     monotonic: Clock
     started_s: float
     version: str
@@ -93,7 +94,7 @@ def create_app(
     app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = Running(
-        settings, store, account, shadow_log, sightings, embedding, monotonic, monotonic(), product_version()
+        settings, store, account, shadow_log, sightings, embedding, clock, monotonic, monotonic(), product_version()
     )
     return app
 

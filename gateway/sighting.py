@@ -67,6 +67,7 @@ class Sighting:
     sight: Sight
     time_s: float
     shadow: bool  # nothing was served: shadow mode only looks
+    dialect: str
     model: str
     entry: str  # id of the stored answer
     pictures: int

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -29,8 +30,9 @@ _RECENT_MOST: Final = 200
 _SIGHTINGS_MOST: Final = 150  # of each sort; with pictures some 10 MB
 _SERVED_MOST: Final = 4_000  # stored answers whose hits are counted; beyond it the half that was served least goes
 _PICTURES_MOST: Final = 4  # drawn of one request
-# Comparisons that wait to be drawn. Each holds its pictures, 8 MB at the most for one.
-_WAITING_MOST: Final = 4
+# Comparisons that wait to be drawn, and the bytes of the pictures that they hold: 8 MB at the most for one.
+_WAITING_MOST: Final = 32
+_WAITING_BYTES_MOST: Final = 64 * 2**20
 # How long the drawing rests for each second that it worked: it takes a quarter of one core at the most.
 _REST: Final = 3.0
 
@@ -56,7 +58,7 @@ class Sightings:
         self._prompts: dict[str, str] = {}  # in memory alone
         self._jobs, self._work = anyio.create_memory_object_stream[_Job](_WAITING_MOST)
         self._thread = anyio.CapacityLimiter(1)  # not one of the workers that lookups wait for
-        self._drawing = 0
+        self._drawing: dict[str, int] = {}  # ids of sightings, and the bytes that they hold
         self._undrawn = 0
         self._changed = False
         self._read()
@@ -100,13 +102,12 @@ class Sightings:
         self._keep(sighting)
         if compared.prompt:
             self._prompts[sighting.id] = compared.prompt
-        if not self.pictures:
-            return
-        try:
+        held = sum(view.rgb.nbytes for view in compared.asked)
+        if not held or held + sum(self._drawing.values()) > _WAITING_BYTES_MOST:
+            return  # more than can be drawn: it stays without pictures
+        with suppress(anyio.WouldBlock):
             self._jobs.send_nowait(_Job(sighting, compared))
-            self._drawing += 1
-        except anyio.WouldBlock:
-            self._undrawn += 1
+            self._drawing[sighting.id] = held
 
     def _keep(self, sighting: Sighting) -> None:
         seen = self._seen[sighting.sight]
@@ -125,7 +126,7 @@ class Sightings:
             except Exception:
                 log.exception("a comparison could not be drawn for the dashboard")
             finally:
-                self._drawing -= 1
+                self._drawing.pop(job.sighting.id, None)
             await anyio.sleep(_REST * (self._monotonic() - begun))
 
     async def _draw(self, job: _Job) -> None:
@@ -165,8 +166,14 @@ class Sightings:
     def album(self) -> Album:
         return self._album
 
-    def report(self) -> dict[str, int | bool]:
-        return {"pictures": self.pictures, "drawing": self._drawing, "undrawn": self._undrawn}
+    def draws(self, sighting_id: str) -> bool:
+        """Whether its pictures are still to come."""
+        return sighting_id in self._drawing
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing waits to be drawn."""
+        return not self._drawing
 
     def judge(self, sighting_id: str, said: Judgement) -> None:
         for seen in self._seen.values():
@@ -238,6 +245,7 @@ def sighting_of(compared: Compared, now_s: float) -> Sighting:
         sight=sight,
         time_s=now_s,
         shadow=False,
+        dialect=compared.entry.dialect,
         model=compared.entry.model,
         entry=compared.entry.id,
         pictures=len(compared.asked) or len(compared.entry.sizes),
