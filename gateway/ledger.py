@@ -180,16 +180,20 @@ class Ledger:
         if not waiting:
             return
         try:
-            self._book.add(waiting, self._clock())
+            self._add(waiting)
             self._failing = False
-        except Damaged as damage:
-            self._begin_anew(damage)
-            self._wait_again(waiting)
-        except sqlite3.Error as error:
+        except (Damaged, sqlite3.Error) as error:
             if not self._failing:
                 log.warning("the ledger cannot be written: %s; its counts wait in memory", error)
             self._failing = True
             self._wait_again(waiting)
+
+    def _add(self, waiting: dict[Key, Tally]) -> None:
+        try:
+            self._book.add(waiting, self._clock())
+        except Damaged as damage:
+            self._begin_anew(damage)
+            self._book.add(waiting, self._clock())
 
     def _wait_again(self, waiting: dict[Key, Tally]) -> None:
         with self._adding:
