@@ -6,6 +6,7 @@ Faults are raised (`CacheFault`, or whatever an embedder raises); gateway/plan.p
 
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
@@ -21,6 +22,11 @@ from cache.verdict import Different, Doubt, Same, Verdict
 
 Sizes = tuple[tuple[int, int], ...]
 Work = Callable[[Callable[[], list[Verdict]]], Awaitable[list[Verdict]]]
+Stage = Callable[[str], AbstractContextManager[None]]  # for who wants to time what goes by this name
+
+
+def untimed(name: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class Rung(IntEnum):
@@ -40,6 +46,7 @@ class Terms:
     fit: Callable[[Entry], Doubt | None]
     embed_timeout_s: float = math.inf
     guard_limit: float = math.inf  # the guard's score up to which two pictures count as one; inf: the guard's own
+    stage: Stage = untimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,9 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
     if embedded is None:
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
     refusals: list[Miss] = []
-    for candidate in await nominate(store, asked, embedded, threshold(embedded, terms)):
+    with terms.stage("search"):
+        candidates = await nominate(store, asked, embedded, threshold(embedded, terms))
+    for candidate in candidates:
         match await weigh(store, candidate.entry, views, terms, work):
             case Different(doubt) as verdict:
                 refused = Refused(candidate.entry, candidate.similarity, verdict)
@@ -164,11 +173,13 @@ async def weigh(store: Store, entry: Entry, views: tuple[guard.View, ...], terms
     """Whether these are the entry's pictures, and nothing is against giving this caller its answer."""
     if doubt := terms.fit(entry):
         return Different(doubt)
-    evidence = await store.evidence(entry.id)
-    match _overall(await work(partial(compare, evidence, views))):
+    with terms.stage("guard"):
+        evidence = await store.evidence(entry.id)
+        verdict = _overall(await work(partial(compare, evidence, views)))
+    match verdict:
         case Same(score) if score > terms.guard_limit:
             return Different(Doubt.GUARD_LIMIT, score)
-        case verdict:
+        case _:
             return verdict
 
 

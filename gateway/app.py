@@ -1,6 +1,5 @@
 """The composition root: settings to objects, routes, start and stop. Nothing is decided here."""
 
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,26 +17,27 @@ from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
 from cache.stores.private import PrivateStore
 from embeddings.base import Loaded
-from embeddings.batching import EmbeddingService
+from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin
-from gateway.account import Account
+from gateway.account import Account, Prices
 from gateway.config import Settings
+from gateway.errors import ConfigError
 from gateway.fingerprint import Workers
 from gateway.forward import Upstream
+from gateway.ledger import LEDGER_FILE, Ledger
+from gateway.metrics import Metrics, State
 from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
+from gateway.tracing import Tracing
 from gateway.watch import Watch
 
-log = logging.getLogger("lookalike")
-
-ACCOUNT_FILE = "statistics.json"
-_ACCOUNT_EVERY_S = 5.0
+_LEDGER_EVERY_S = 5.0
 
 wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come from
 
@@ -49,6 +49,8 @@ class Running:
     settings: Settings
     store: Store
     account: Account
+    ledger: Ledger
+    metrics: Metrics
     shadow_log: ShadowLog
     sightings: Sightings
     embedding: EmbeddingService
@@ -59,13 +61,21 @@ class Running:
 
 
 def create_app(
-    settings: Settings, store: Store, clock: Clock = wall_clock, monotonic: Clock = time.perf_counter
+    settings: Settings,
+    store: Store,
+    clock: Clock = wall_clock,
+    monotonic: Clock = time.perf_counter,
+    tracing: Tracing | None = None,
 ) -> Starlette:
     """The gateway as an ASGI application over an open store, which its lifespan closes in the end. The embedder
-    is loaded in the background, so that requests are served at once."""
-    file = settings.cache_dir / ACCOUNT_FILE if settings.store == "embedded" else None
-    account = Account(settings.price, monotonic, file)
-    embedding = EmbeddingService(lambda: load_embedder(settings))
+    is loaded in the background, so that requests are served at once. Without `tracing`, the settings say whether
+    there is any."""
+    ledger, metrics = Ledger(ledger_file(settings), clock), Metrics()
+    prices = Prices(settings.price, settings.embedding_price)
+    account = Account(prices, clock, monotonic, (ledger.count, metrics.count))
+    embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
+    metrics.watch(State(product_version(), settings.mode, store.size, lambda: isinstance(embedding.state, Ready)))
+    tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
     upstream = Upstream(settings, monotonic)
     workers = Workers(settings.workers)
     shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
@@ -73,7 +83,7 @@ def create_app(
     planner = Planner(settings, store, embedding, workers, clock, monotonic, watch)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, clock, monotonic)
-    gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic)
+    gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic, tracing)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -81,12 +91,14 @@ def create_app(
             closing.push_async_callback(store.close)
             closing.push_async_callback(upstream.close)
             closing.push_async_callback(embedding.close)
-            closing.callback(account.write)
+            closing.callback(ledger.close)
             closing.callback(shadow_log.close)
             closing.callback(sightings.close)
+            if tracing is not None:
+                closing.callback(tracing.close)
             embedding.start()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_write, account, sightings)
+                tasks.start_soon(_write_ledger, ledger, store)
                 tasks.start_soon(sightings.run)
                 yield
                 tasks.cancel_scope.cancel()
@@ -94,7 +106,18 @@ def create_app(
     app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = Running(
-        settings, store, account, shadow_log, sightings, embedding, clock, monotonic, monotonic(), product_version()
+        settings=settings,
+        store=store,
+        account=account,
+        ledger=ledger,
+        metrics=metrics,
+        shadow_log=shadow_log,
+        sightings=sightings,
+        embedding=embedding,
+        clock=clock,
+        monotonic=monotonic,
+        started_s=monotonic(),
+        version=product_version(),
     )
     return app
 
@@ -108,6 +131,22 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
             return PrivateStore.open(settings.cache_dir, clock, *limits)
         case "embedded":
             return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
+
+
+def ledger_file(settings: Settings) -> Path | None:
+    """Where the statistics are; None: a store in memory leaves nothing behind."""
+    return settings.cache_dir / LEDGER_FILE if settings.store == "embedded" else None
+
+
+def make_tracing(settings: Settings, clock: Clock, monotonic: Clock) -> Tracing | None:
+    """None where no traces are wanted; then nothing of it is imported. Raises ConfigError."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from gateway.telemetry import Telemetry, to_collector
+    except ImportError as error:
+        raise ConfigError(f"otlp_endpoint needs the extra: pip install 'lookalike[otel]' ({error})") from error
+    return Telemetry(to_collector(settings.otlp_endpoint), product_version(), clock, monotonic)
 
 
 def shadow_file(settings: Settings) -> Path | None:
@@ -128,11 +167,12 @@ def product_version() -> str:
         return "not installed"
 
 
-async def _write(account: Account, sightings: Sightings) -> None:
+async def _write_ledger(ledger: Ledger, store: Store) -> None:
+    """What waits, every few seconds; and what the store let go meanwhile."""
+    before = store.size()
     while True:
-        await anyio.sleep(_ACCOUNT_EVERY_S)
-        try:
-            await anyio.to_thread.run_sync(account.write)
-            await anyio.to_thread.run_sync(sightings.write)
-        except OSError as error:
-            log.warning("the statistics could not be written: %s", error)
+        await anyio.sleep(_LEDGER_EVERY_S)
+        size = store.size()
+        ledger.let_go(size.evicted - before.evicted, size.expired - before.expired)
+        before = size
+        await anyio.to_thread.run_sync(ledger.write)

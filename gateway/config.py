@@ -40,6 +40,7 @@ class Price(BaseModel):
     input_per_million: float | None = Field(None, ge=0, allow_inf_nan=False)
     output_per_million: float | None = Field(None, ge=0, allow_inf_nan=False)
     per_upstream_hour: float | None = Field(None, ge=0, allow_inf_nan=False)
+    gpus: int = Field(1, ge=0, description="GPUs of that machine")
     currency: str = Field(min_length=1, max_length=8)
 
     @model_validator(mode="after")
@@ -60,6 +61,15 @@ class Price(BaseModel):
         assert self.input_per_million is not None
         assert self.output_per_million is not None
         return (tokens_in * self.input_per_million + tokens_out * self.output_per_million) / 1_000_000
+
+
+class EmbeddingPrice(BaseModel):
+    """What an hour of the embedder's work costs on this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_hour: float = Field(ge=0, allow_inf_nan=False)
+    currency: str = Field(min_length=1, max_length=8)
 
 
 class Settings(BaseSettings):
@@ -134,6 +144,12 @@ class Settings(BaseSettings):
         False, description="Show the prompts of near hits and near misses on the dashboard; kept in memory alone"
     )
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
+    embedding_price: EmbeddingPrice | None = Field(
+        None, description="Price of an hour of the embedder's work, which is taken off what is saved"
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="Where traces are sent (OTLP over HTTP), such as http://localhost:4318; none without it"
+    )
     log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
 

@@ -16,19 +16,20 @@ from cache.entry import Entry, Record
 from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Asked, Scope, ask
-from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Refused, Rung, Terms, climb, threshold
+from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb
 from cache.stores.base import Clock, Store
-from cache.verdict import Doubt, Same, Verdict
+from cache.verdict import Doubt
 from gateway import capture, pictures
 from gateway.account import Trail
 from gateway.capture import Answered, Rendered
+from gateway.comparison import compared
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
+from gateway.estimate import estimate
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.pictures import Picture
-from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
-from gateway.sighting import Compared
+from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Usage, Wishes
 from gateway.strictness import Demand, demands
 from gateway.watch import Shadow, Watch, would_serve
 
@@ -41,9 +42,6 @@ _ON_LOOP_BYTES = 1_000_000
 _LANDING_WAIT_S = 0.5
 # Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
 _WAITING_MOST = 64
-# Refusals that say nothing of the pictures: the guard was not asked.
-_NOT_OF_PICTURES = (Doubt.STALE, Doubt.NO_USAGE)
-_PROMPT_MOST = 2_000  # characters of it that people may see
 
 
 @dataclass(slots=True)
@@ -138,21 +136,22 @@ class Planner:
         if demand.mode is Mode.OFF:
             raise NotCacheable(Bypass.MODE_OFF)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
-        limits = self._settings.pixels_max, self._settings.evidence_bytes_max
-        looks = Fingerprint(loaded, self._workers, self._embedding, *limits)
+        limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
+        looks = Fingerprint(loaded, self._workers, self._embedding, *limits, stage, trail.embedded)
         storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return Forward(storing)
-        terms = self._terms(question, demand, wishes)
+        terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
-        trail.compared = await self._compared(storing, found, terms)
+        trail.compared = await compared(found, looks, storing.asked, terms, question, self._settings)
         if self._watch is not None:
             return await self._shadowed(storing, found, terms, trail)
         match found:
             case Exact() | Pixel() | Near():
-                rendered = await self._rendered(dialect, question, found)
+                with stage("serve"):
+                    rendered = await self._rendered(dialect, question, found, trail)
                 if rendered is None:
                     trail.doubt = Doubt.UNREADABLE
                     return Forward(storing)
@@ -171,10 +170,13 @@ class Planner:
 
         return read() if len(call.body) <= _ON_LOOP_BYTES else await self._workers.run(read)
 
-    def _terms(self, question: Question, demand: Demand, wishes: Wishes) -> Terms:
+    def _stages(self, trail: Trail) -> Stage:
+        return lambda name: trail.stage(name, self._monotonic)
+
+    def _terms(self, question: Question, demand: Demand, wishes: Wishes, stage: Stage) -> Terms:
         fit = functools.partial(self._fit, question, wishes)
         limit = self._settings.limit(demand.scrutiny)
-        return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit)
+        return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit, stage)
 
     async def _look(self, storing: Storing, terms: Terms) -> Found:
         store, asked = self._store, storing.asked
@@ -182,33 +184,12 @@ class Planner:
             await self.landings.settled(asked.partition, _LANDING_WAIT_S)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
 
-    async def _compared(self, storing: Storing, found: Found, terms: Terms) -> Compared | None:
-        """What the guard decided, for people who look at it later; nothing new is computed here."""
-        match found:
-            case Near(entry=entry, similarity=similarity, score=score):
-                verdict: Verdict = Same(score)
-            case Miss(refused=Refused(entry, similarity, verdict)) if verdict.doubt not in _NOT_OF_PICTURES:
-                pass
-            case _:
-                return None
-        embedded = await storing.looks.embedded()
-        assert embedded is not None, "without vectors nothing is nominated"
-        return Compared(
-            entry=entry,
-            similarity=similarity,
-            threshold=threshold(embedded, terms),
-            verdict=verdict,
-            limit=terms.guard_limit,
-            asked=await storing.looks.views() if self._settings.keeps_thumbnails else (),
-            asked_exact=storing.asked.exact,
-            prompt=storing.question.prompt[:_PROMPT_MOST] if self._settings.dashboard_prompts else None,
-        )
-
     async def _shadowed(self, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the
         store as it would be if answers were served."""
-        if not isinstance(found, Miss) and await self._rendered(storing.dialect, storing.question, found) is None:
-            found = Miss(Doubt.UNREADABLE)
+        if not isinstance(found, Miss):
+            rendered = await self._rendered(storing.dialect, storing.question, found, trail)
+            found = found if rendered else Miss(Doubt.UNREADABLE)
         would = would_serve(found, storing.asked.partition)
         trail.bypass, trail.shadow, trail.similarity = Bypass.SHADOW, would, would.similarity
         if not isinstance(found, Miss):
@@ -217,7 +198,7 @@ class Planner:
             trail.unstored = Unstored.NO_STORE
         return Forward(storing, Shadow(would, storing.dialect, storing.question, found, storing.asked, terms))
 
-    async def _rendered(self, dialect: Dialect, question: Question, hit: Hit) -> Rendered | None:
+    async def _rendered(self, dialect: Dialect, question: Question, hit: Hit, trail: Trail) -> Rendered | None:
         """The answer for this client; None, and the entry is forgotten, if this version cannot read it."""
         try:
             reply = capture.unpack(hit.reply)
@@ -225,6 +206,8 @@ class Planner:
             log.warning("the stored answer %s cannot be read and is forgotten", hit.entry.id)
             await self._store.remove(hit.entry.id)
             return None
+        if None in (hit.entry.tokens_in, hit.entry.tokens_out):
+            trail.estimated = _missing(hit.entry, estimate(question.prompt, dialect.text(reply), hit.entry.sizes))
         fresh = Fresh(secrets.token_hex(12), int(self._clock()))
         return capture.render(dialect, question, dialect.renew(reply, question, fresh))
 
@@ -337,3 +320,11 @@ class Planner:
         )
         vectors = embedded.vectors if embedded else None
         return Record(entry, capture.pack(reply), vectors, await looks.evidence())
+
+
+def _missing(entry: Entry, estimated: Usage) -> Usage:
+    """Of an estimate, what the upstream did not count."""
+    return Usage(
+        estimated.tokens_in if entry.tokens_in is None else None,
+        estimated.tokens_out if entry.tokens_out is None else None,
+    )

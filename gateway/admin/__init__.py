@@ -4,17 +4,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.admin.health import health
-from gateway.admin.stats import stats
+from gateway.admin.health import health, live, ready
+from gateway.admin.metrics import metrics
+from gateway.admin.stats import series, stats
 
 
 async def _nothing_here(request: Request) -> Response:
-    return JSONResponse({"error": {"message": "there is /cache/health and /cache/stats", "code": "not_found"}}, 404)
+    there = "there is /cache/health, /cache/stats and /cache/metrics"
+    return JSONResponse({"error": {"message": there, "code": "not_found"}}, 404)
 
 
 def routes() -> list[BaseRoute]:
     return [
         Route("/health", health, methods=["GET"]),
+        Route("/health/live", live, methods=["GET"]),
+        Route("/health/ready", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
         Route("/stats", stats, methods=["GET"]),
+        Route("/stats/series", series, methods=["GET"]),
         Route("/{rest:path}", _nothing_here),
     ]

@@ -35,6 +35,7 @@ _WAITING_MOST: Final = 32
 _WAITING_BYTES_MOST: Final = 64 * 2**20
 # How long the drawing rests for each second that it worked: it takes a quarter of one core at the most.
 _REST: Final = 3.0
+_WRITTEN_EVERY_S: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -118,7 +119,20 @@ class Sightings:
             self._prompts.pop(oldest, None)
 
     async def run(self) -> None:
-        """Draw what comes, until cancelled."""
+        """Draw what comes, and keep it, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._draw_all)
+            tasks.start_soon(self._write_all)
+
+    async def _write_all(self) -> None:
+        while True:
+            await anyio.sleep(_WRITTEN_EVERY_S)
+            try:
+                await self._in_thread(self.write)
+            except OSError as error:
+                log.warning("%s", error)
+
+    async def _draw_all(self) -> None:
         async for job in self._work:
             begun = self._monotonic()
             try:
