@@ -3,7 +3,7 @@ saved. docs/stats.md is their contract."""
 
 from dataclasses import asdict
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -25,14 +25,19 @@ async def stats(request: Request) -> Response:
     try:
         window = _word(request, "window", Window) or Window.ALL
         by = _word(request, "by", By)
-        await running.account.settled(_SETTLE_S)
-        report = await running.ledger.report(window, by)
+        return JSONResponse(await figures(running, window, by))
     except _NoSuchWord as error:
         return _error(400, str(error), "no_such_value")
     except LedgerFault as fault:
         return _error(503, str(fault), "ledger_fault")
+
+
+async def figures(running: Any, window: Window, by: By | None = None) -> dict[str, Any]:
+    """All of it, as docs/stats.md says. Raises LedgerFault."""
+    await running.account.settled(_SETTLE_S)
+    report = await running.ledger.report(window, by)
     prices = {model: price.model_dump(exclude_none=True) for model, price in running.settings.prices.items()}
-    return JSONResponse(
+    return dict(
         report
         | {
             "shadow": report["shadow"] | {"log": running.shadow_log.report()},
