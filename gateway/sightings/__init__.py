@@ -104,7 +104,7 @@ class Sightings:
         if compared.prompt:
             self._prompts[sighting.id] = compared.prompt
         held = sum(view.rgb.nbytes for view in compared.asked)
-        if not held or held + sum(self._drawing.values()) > _WAITING_BYTES_MOST:
+        if not self.pictures or held + sum(self._drawing.values()) > _WAITING_BYTES_MOST:
             return  # more than can be drawn: it stays without pictures
         with suppress(anyio.WouldBlock):
             self._jobs.send_nowait(_Job(sighting, compared))
@@ -189,10 +189,11 @@ class Sightings:
         """Whether nothing waits to be drawn."""
         return not self._drawing
 
-    def judge(self, sighting_id: str, said: Judgement) -> None:
+    def judge(self, entry_id: str, asked_exact: str, said: Judgement) -> None:
+        """A person said whether this entry is the answer to that request."""
         for seen in self._seen.values():
-            if sighting_id in seen:
-                seen[sighting_id] = replace(seen[sighting_id], judged=said)
+            for one in [one for one in seen.values() if (one.entry, one.asked_exact) == (entry_id, asked_exact)]:
+                seen[one.id] = replace(one, judged=said)
                 self._changed = True
 
     async def forget(self, entry_ids: Iterable[str]) -> int:
