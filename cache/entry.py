@@ -39,6 +39,11 @@ class Entry:
     streamed: bool  # recorded from a stream
     space: str | None  # key of the embedding space; None: stored without vectors
     sizes: tuple[tuple[int, int], ...]  # upright (width, height) of each picture, pixels
+    # By what an operator finds it again (marks.py); no lookup goes by these.
+    tenant: str = ""
+    prompts: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # of each picture
+    pixels: tuple[str, ...] = ()
 
     def age_s(self, now_s: float) -> float:
         return max(0.0, now_s - self.created_s)
@@ -48,6 +53,7 @@ class Entry:
 
 
 _FIELDS = {field.name for field in fields(Entry)}
+_WORDS = ("prompts", "files", "pixels")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +87,7 @@ def unpack_head(data: bytes) -> tuple[Entry, Vectors | None]:
         if set(head["entry"]) != _FIELDS:
             raise CorruptRow("a row of another version: its fields are not this version's")
         values = dict(head["entry"], sizes=tuple((int(w), int(h)) for w, h in head["entry"]["sizes"]))
+        values |= {name: tuple(map(str, values[name])) for name in _WORDS}
         shape = head["vectors"]
         vectors = None if shape is None else np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
         return Entry(**values), vectors

@@ -137,7 +137,7 @@ async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
 
 
 async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
-    if not (views := await looks.views()):
+    if not await looks.views():
         return Miss(Doubt.NO_PLAIN_VIEW)
     embedded: Embedded | None = None
     with anyio.move_on_after(terms.embed_timeout_s) as waited:
@@ -148,7 +148,7 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
     with terms.stage("search"):
         candidates = await nominate(store, asked, embedded, threshold(embedded, terms))
     for candidate in candidates:
-        match await weigh(store, candidate.entry, views, terms, work):
+        match await weigh(store, candidate.entry, asked, looks, terms, work):
             case Different(doubt) as verdict:
                 refused = Refused(candidate.entry, candidate.similarity, verdict)
                 refusals.append(Miss(doubt, candidate.similarity, refused))
@@ -169,10 +169,13 @@ async def nominate(store: Store, asked: Asked, embedded: Embedded, floor: float)
     return found[:_VERIFIED_MOST]
 
 
-async def weigh(store: Store, entry: Entry, views: tuple[guard.View, ...], terms: Terms, work: Work) -> Verdict:
+async def weigh(store: Store, entry: Entry, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Verdict:
     """Whether these are the entry's pictures, and nothing is against giving this caller its answer."""
     if doubt := terms.fit(entry):
         return Different(doubt)
+    if await _judged_wrong(store, entry, asked, looks):
+        return Different(Doubt.JUDGED_WRONG)
+    views = await looks.views()
     with terms.stage("guard"):
         evidence = await store.evidence(entry.id)
         verdict = _overall(await work(partial(compare, evidence, views)))
@@ -181,6 +184,12 @@ async def weigh(store: Store, entry: Entry, views: tuple[guard.View, ...], terms
             return Different(Doubt.GUARD_LIMIT, score)
         case _:
             return verdict
+
+
+async def _judged_wrong(store: Store, entry: Entry, asked: Asked, looks: Looks) -> bool:
+    """Whether a person said that one of these two was wrongly answered with the other's answer."""
+    others = await store.parted((entry.exact, entry.pixel))
+    return bool(others) and not others.isdisjoint((asked.exact, asked.pixel(await looks.pixels())))
 
 
 def compare(evidence: tuple[bytes, ...], views: tuple[guard.View, ...]) -> list[Verdict]:

@@ -41,11 +41,11 @@ async def survey(store: Store, asked: Asked, looks: Looks, found: Found, terms: 
     """The candidates of a lookup that found `found` under `terms`. None where it never came to compare vectors."""
     if not _compared_vectors(found) or (embedded := await looks.embedded()) is None:
         return None
-    views = await looks.views()
     # What this request demands holds at any threshold of the embedder.
     candidates = await nominate(store, asked, embedded, max(0.0, terms.floor, embedded.threshold - MARGIN))
     weighed = [
-        Weighed(one.entry, one.similarity, await weigh(store, one.entry, views, terms, work)) for one in candidates
+        Weighed(one.entry, one.similarity, await weigh(store, one.entry, asked, looks, terms, work))
+        for one in candidates
     ]
     return Survey(embedded.space, embedded.threshold, tuple(weighed))
 

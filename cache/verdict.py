@@ -33,6 +33,8 @@ class Doubt(StrEnum):
     SMALL_TEXT = "small-text"  # text too small for a changed stroke to be seen
     LOCAL_CHANGE = "local-change"  # a place differs by more than re-encoding explains
     COLOUR_CHANGE = "colour-change"  # a place differs in colour by more than re-encoding explains
+    # The guard may have agreed, and a person has not.
+    JUDGED_WRONG = "judged-wrong"  # these two pictures are not one to this question: feedback said so
     # The guard agreed, and this request asks for more.
     GUARD_LIMIT = "guard-limit"  # one picture to the guard, but not within the stricter limit in force
 

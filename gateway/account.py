@@ -43,6 +43,7 @@ class Trail:
     kinds: tuple[str, ...] = ()  # of question, as the settings name them
     hit: str | None = None  # exact, pixel or near
     entry: Entry | None = None
+    request: str | None = None  # of a hit: the digest by which feedback names what was asked
     similarity: float | None = None
     bypass: Bypass | None = None
     doubt: Doubt | None = None

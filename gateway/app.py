@@ -1,16 +1,15 @@
 """The composition root: settings to objects, routes, start and stop. Nothing is decided here."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from cache.stores.base import Clock, Store
 from cache.stores.embedded import EmbeddedStore
@@ -22,10 +21,15 @@ from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin
 from gateway.account import Account, Prices
+from gateway.admin.access import Access
+from gateway.admin.audit import AUDIT_FILE, Audit
+from gateway.admin.policy import policy
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.fingerprint import Workers
 from gateway.forward import Upstream
+from gateway.hits import Hits
+from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.ledger import LEDGER_FILE, Ledger
 from gateway.metrics import Metrics, State
 from gateway.plan import Planner
@@ -40,6 +44,10 @@ from gateway.watch import Watch
 _LEDGER_EVERY_S = 5.0
 
 wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come from
+
+
+# Told of the ids of entries that were erased, and of the marks (cache/marks.py) of the pictures that were forgotten.
+Keeper = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -58,6 +66,18 @@ class Running:
     monotonic: Clock
     started_s: float
     version: str
+    workers: Workers
+    access: Access
+    audit: Audit
+    hits: Hits
+    judgements: Judgements
+    keepers: list[Keeper] = field(default_factory=list)  # whoever else holds something of an entry, such as a thumbnail
+
+    async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
+        """Erase entries, and what others keep of them. The ids that were there."""
+        for forget in self.keepers:
+            await forget(frozenset(ids), marks)
+        return await self.store.erase(ids)
 
 
 def create_app(
@@ -69,10 +89,12 @@ def create_app(
 ) -> Starlette:
     """The gateway as an ASGI application over an open store, which its lifespan closes in the end. The embedder
     is loaded in the background, so that requests are served at once. Without `tracing`, the settings say whether
-    there is any."""
+    there is any. Raises ConfigError where the settings leave open who may use /cache/."""
+    access = Access(policy(settings), store.secret(), clock)
     ledger, metrics = Ledger(ledger_file(settings), clock), Metrics()
     prices = Prices(settings.price, settings.embedding_price)
     account = Account(prices, clock, monotonic, (ledger.count, metrics.count))
+    judgements, audit = Judgements(_file(settings, JUDGEMENTS_FILE)), Audit(_file(settings, AUDIT_FILE), clock)
     embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
     metrics.watch(State(product_version(), settings.mode, store.size, lambda: isinstance(embedding.state, Ready)))
     tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
@@ -103,7 +125,7 @@ def create_app(
                 yield
                 tasks.cancel_scope.cancel()
 
-    app = Starlette(routes=[Mount("/cache", routes=admin.routes())], lifespan=lifespan)
+    app = Starlette(routes=[admin.mount(access)], lifespan=lifespan)
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = Running(
         settings=settings,
@@ -118,6 +140,12 @@ def create_app(
         monotonic=monotonic,
         started_s=monotonic(),
         version=product_version(),
+        workers=workers,
+        access=access,
+        audit=audit,
+        hits=planner.hits,
+        judgements=judgements,
+        keepers=[sightings.forget],
     )
     return app
 
@@ -150,8 +178,13 @@ def make_tracing(settings: Settings, clock: Clock, monotonic: Clock) -> Tracing 
 
 
 def shadow_file(settings: Settings) -> Path | None:
-    """Where the shadow log is; None: a store in memory leaves nothing behind."""
-    return settings.cache_dir / SHADOW_FILE if settings.store == "embedded" else None
+    """Where the shadow log is."""
+    return _file(settings, SHADOW_FILE)
+
+
+def _file(settings: Settings, name: str) -> Path | None:
+    """A file beside the store; None: a store in memory leaves nothing behind."""
+    return settings.cache_dir / name if settings.store == "embedded" else None
 
 
 def load_embedder(settings: Settings) -> Loaded:

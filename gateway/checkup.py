@@ -9,8 +9,10 @@ from cache.errors import CacheFault, StoreBusy
 from cache.stores.directory import shows_nothing
 from embeddings.base import EmbedderUnavailable
 from gateway.admin.health import STRICT_LIMITS
+from gateway.admin.policy import policy
 from gateway.app import load_embedder, open_store
 from gateway.config import Settings
+from gateway.errors import ConfigError
 
 
 def examine(settings: Settings, out: Console) -> int:
@@ -18,7 +20,7 @@ def examine(settings: Settings, out: Console) -> int:
     out.print("settings   ok", highlight=False)
     _questions(settings, out)
     _privacy(settings, out)
-    findings = [_store(settings, out), _embedder(settings, out), _upstream(settings, out)]
+    findings = [_admin(settings, out), _store(settings, out), _embedder(settings, out), _upstream(settings, out)]
     return 0 if all(findings) else 1
 
 
@@ -34,6 +36,15 @@ def _questions(settings: Settings, out: Console) -> None:
 def _privacy(settings: Settings, out: Console) -> None:
     if settings.privacy == "strict":
         _say(out, "privacy", True, f"strict: {STRICT_LIMITS}")
+
+
+def _admin(settings: Settings, out: Console) -> bool:
+    try:
+        rules = policy(settings)
+    except ConfigError as error:
+        return _say(out, "admin", False, str(error))
+    needed = "needs the admin token" if rules.token else "needs no token"
+    return _say(out, "admin", True, "/cache/ is off, but for liveness" if rules.off else f"/cache/ {needed}")
 
 
 def _store(settings: Settings, out: Console) -> bool:

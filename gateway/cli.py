@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from gateway import manage
 from gateway.config import Settings, load_settings
 from gateway.errors import ConfigError
 from gateway.question import Mode
@@ -82,12 +83,13 @@ def check(
 @cli.command()
 def stats(
     url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8080",
+    token: manage.Token = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /cache/stats")] = False,
 ) -> None:
     """Show what a running gateway answered, and what that saved."""
     from gateway.report import fetch, show
 
-    report = fetch(url)
+    report = fetch(url, token)
     if isinstance(report, str):
         err.print(f"[red]{report}[/]")
         raise typer.Exit(1)
@@ -173,6 +175,11 @@ def evaluate(
     settings = _offline(config, embedder=embedder, threshold=threshold)
     wanted = Wanted(folder, pairs, edits, limit, jobs, seed, report, as_json)
     raise typer.Exit(run_evaluate(settings, wanted, out, err))
+
+
+cli.add_typer(manage.entries, name="entries")
+for command in (manage.purge, manage.forget, manage.feedback):
+    cli.command()(command)
 
 
 def _offline(config: Path | None, **flags: Any) -> Settings:

@@ -1,19 +1,21 @@
 """What the guard decided of two pictures, kept for people who look at it later. Nothing new is computed here."""
 
 from cache.keys import Asked
-from cache.lookup import Found, Looks, Miss, Near, Refused, Terms, threshold
+from cache.lookup import Found, Miss, Near, Refused, Terms, threshold
+from cache.marks import Marks
 from cache.verdict import Doubt, Same, Verdict
 from gateway.config import Settings
+from gateway.fingerprint import Fingerprint
 from gateway.question import Question
 from gateway.sighting import Compared
 
 # Refusals that say nothing of the pictures: the guard was not asked.
-_NOT_OF_PICTURES = (Doubt.STALE, Doubt.NO_USAGE)
+_NOT_OF_PICTURES = (Doubt.STALE, Doubt.NO_USAGE, Doubt.JUDGED_WRONG)
 _PROMPT_MOST = 2_000  # characters of it that people may see
 
 
 async def compared(
-    found: Found, looks: Looks, asked: Asked, terms: Terms, question: Question, settings: Settings
+    found: Found, looks: Fingerprint, asked: Asked, terms: Terms, question: Question, settings: Settings, marks: Marks
 ) -> Compared | None:
     """What a lookup compared last; None where it compared no pictures."""
     match found:
@@ -33,5 +35,6 @@ async def compared(
         limit=terms.guard_limit,
         asked=await looks.views() if settings.keeps_thumbnails else (),
         asked_exact=asked.exact,
+        marks=tuple(map(marks.file, looks.files)),
         prompt=question.prompt[:_PROMPT_MOST] if settings.dashboard_prompts else None,
     )

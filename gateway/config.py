@@ -10,7 +10,16 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -143,6 +152,13 @@ class Settings(BaseSettings):
     dashboard_prompts: bool = Field(
         False, description="Show the prompts of near hits and near misses on the dashboard; kept in memory alone"
     )
+    admin_token: SecretStr | None = Field(None, description="Token that the /cache/ endpoints need")
+    admin_token_file: Path | None = Field(None, description="File whose first line is that token")
+    admin_access: Literal["token", "open", "off"] = Field(
+        "token",
+        description="Beyond loopback without a token: off (liveness only) or open (to whoever reaches the port)",
+    )
+    admin_origins: tuple[str, ...] = Field((), description="Origins by which browsers reach /cache/ through a proxy")
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
     embedding_price: EmbeddingPrice | None = Field(
         None, description="Price of an hour of the embedder's work, which is taken off what is saved"

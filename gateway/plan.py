@@ -17,6 +17,7 @@ from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Asked, Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb
+from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture, pictures
@@ -28,9 +29,10 @@ from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
 from gateway.estimate import estimate
 from gateway.fingerprint import Embedding, Fingerprint, Workers
+from gateway.hits import Hits, Served
 from gateway.pictures import Picture
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Usage, Wishes
-from gateway.strictness import Demand, demands
+from gateway.strictness import Demand, demands, unfit
 from gateway.watch import Shadow, Watch, would_serve
 
 log = logging.getLogger("lookalike")
@@ -54,15 +56,18 @@ class Storing:
     asked: Asked
     looks: Fingerprint
     keep: bool
+    tenant: str = ""
     answered_s: float = 0.0
     prepared: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Answer with this; it carries new ids already."""
+    """Answer with this; it carries new ids already. `served` is what a person may judge of it later."""
 
     rendered: Rendered
+    served: Served
+    storing: Storing
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,9 @@ class Planner:
         self._monotonic = monotonic
         self._watch = watch  # in shadow mode: nothing is served
         self._waiting = 0  # answers that have come and cannot be stored yet
+        self._marks = Marks(store.secret())
         self.landings = Landings()
+        self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
         """Serve from the cache, or forward. Raises NotInCache only where the caller asked for that."""
@@ -138,14 +145,15 @@ class Planner:
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
         looks = Fingerprint(loaded, self._workers, self._embedding, *limits, stage, trail.embedded)
-        storing = Storing(dialect, question, ask(scope, question.asked, looks.files), looks, not wishes.no_store)
+        asked = ask(scope, question.asked, looks.files)
+        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
         if wishes.no_cache:
             trail.requested = "no-cache"
             return Forward(storing)
         terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
-        trail.compared = await compared(found, looks, storing.asked, terms, question, self._settings)
+        trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:
             return await self._shadowed(storing, found, terms, trail)
         match found:
@@ -156,7 +164,8 @@ class Planner:
                     trail.doubt = Doubt.UNREADABLE
                     return Forward(storing)
                 trail.found(found)
-                return Serve(rendered)
+                trail.request = asked.exact
+                return Serve(rendered, self.hits.add(asked.exact, trail.hit or "", found.entry), storing)
             case Miss(doubt, similarity):
                 trail.doubt, trail.similarity = doubt, similarity
                 return Forward(storing)
@@ -174,7 +183,9 @@ class Planner:
         return lambda name: trail.stage(name, self._monotonic)
 
     def _terms(self, question: Question, demand: Demand, wishes: Wishes, stage: Stage) -> Terms:
-        fit = functools.partial(self._fit, question, wishes)
+        def fit(entry: Entry) -> Doubt | None:
+            return unfit(entry, question, wishes, self._clock())
+
         limit = self._settings.limit(demand.scrutiny)
         return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit, stage)
 
@@ -211,17 +222,17 @@ class Planner:
         fresh = Fresh(secrets.token_hex(12), int(self._clock()))
         return capture.render(dialect, question, dialect.renew(reply, question, fresh))
 
-    def _fit(self, question: Question, wishes: Wishes, entry: Entry) -> Doubt | None:
-        """What is against serving this entry to this caller."""
-        now_s = self._clock()
-        age_s = entry.age_s(now_s)
-        if wishes.max_age_s is not None and age_s > wishes.max_age_s:
-            return Doubt.STALE
-        if entry.expires_s - now_s < wishes.min_fresh_s:
-            return Doubt.STALE
-        if question.needs_usage and entry.streamed and entry.tokens_out is None:
-            return Doubt.NO_USAGE
-        return None
+    async def served(self, serve: Serve) -> None:
+        """Name a near hit by its pixels, too, so that a judgement holds for them in any file. Never raises: the client
+        has its answer."""
+        served, storing = serve.served, serve.storing
+        try:
+            if served.hit == "near" and not served.named.is_set():
+                served.keys.add(storing.asked.pixel(await storing.looks.pixels()))
+        except Exception:
+            log.debug("a hit could not be named by its pixels", exc_info=True)
+        finally:
+            served.named.set()
 
     async def prepare(self, forward: Forward) -> None:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
@@ -317,6 +328,10 @@ class Planner:
             streamed=bool(reply.chunks),
             space=embedded.space if embedded else None,
             sizes=await looks.sizes(),
+            tenant=storing.tenant,
+            prompts=self._marks.prompts(storing.question.prompt),
+            files=tuple(map(self._marks.file, looks.files)),
+            pixels=tuple(map(self._marks.pixels, await looks.pixels())),
         )
         vectors = embedded.vectors if embedded else None
         return Record(entry, capture.pack(reply), vectors, await looks.evidence())

@@ -97,6 +97,13 @@ class Scrutiny(StrEnum):
         return Scrutiny.STRICT if Scrutiny.STRICT in (self, other) else Scrutiny.NORMAL
 
 
+class Judgement(StrEnum):
+    """What a person says of a hit."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the caller's headers ask of the cache (RFC 9111, section 5.2.1, and the X-Lookalike- fields)."""

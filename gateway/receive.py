@@ -136,11 +136,12 @@ class Gateway:
         call = self._call(exchange, body)
         trail.tenant = call.tenant[:TENANT_DIGITS]
         match await self._planner.plan(dialect, call, wishes, trail):
-            case Serve(rendered):
+            case Serve(rendered) as serving:
                 self._account.ending(trail)
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
                 with trail.stage("serve", self._monotonic):
                     await serve(exchange.send, rendered, trail, name, self._clock())
+                await self._planner.served(serving)
             case Forward() as forward:
                 await self._forward(exchange, body, trail, forward)
         return None

@@ -2,22 +2,19 @@
 
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
+from gateway.remote import Refused, Remote
 
-def fetch(url: str) -> dict[str, Any] | str:
+
+def fetch(url: str, token: str | None = None) -> dict[str, Any] | str:
     """The statistics, or a sentence that says why there are none."""
-    address = url.rstrip("/").removesuffix("/v1") + "/cache/stats"
     try:
-        response = httpx.get(address, timeout=10)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"No gateway answers at {address}: {error}. Is it running? Give its address with --url."
-    if response.status_code != 200 or "hit_rate" not in response.text:
-        return f"{address} answered, but not as a lookalike gateway does (HTTP {response.status_code})."
-    report: dict[str, Any] = response.json()
-    return report
+        report = Remote(url, token).get("/stats")
+    except Refused as refusal:
+        return str(refusal)
+    return report if "hit_rate" in report else f"{url} answered, but not as a lookalike gateway does."
 
 
 def show(report: dict[str, Any], out: Console) -> None:

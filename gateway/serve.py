@@ -26,6 +26,7 @@ def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes
         "date": formatdate(now_s, usegmt=True),
         "x-request-id": request_id,
         "x-lookalike-entry": trail.entry.id,
+        "x-lookalike-request": trail.request or "",
     }
     own = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
     return [*cache_headers(trail, now_s), *own]

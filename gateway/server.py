@@ -17,6 +17,7 @@ from cache.errors import CacheFault
 from embeddings.base import EmbedderUnavailable
 from embeddings.batching import Failed
 from gateway import logs
+from gateway.admin.policy import policy
 from gateway.app import create_app, open_store, product_version, shadow_file
 from gateway.config import Settings
 from gateway.errors import ConfigError
@@ -70,6 +71,7 @@ def run(settings: Settings, console: Console) -> None:
 
 
 async def _serve(settings: Settings, console: Console) -> None:
+    policy(settings)  # before anything is opened
     with _listener(settings.host, settings.port) as listener:
         store = open_store(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from cache.entry import Entry
 from cache.guard import View
 from cache.verdict import Doubt, Spot, Verdict
+from gateway.question import Judgement
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Compared:
     limit: float  # the guard's score in force up to which two pictures count as one
     asked: tuple[View, ...]  # in the request's order
     asked_exact: str  # the request's own exact key
+    marks: tuple[str, ...]  # of the files that were asked about (cache/marks.py)
     prompt: str | None  # None: nobody is to see it
 
 
@@ -52,13 +54,6 @@ class Sight(StrEnum):
     NEAR_MISS = "near-miss"  # nominated, and refused by the guard
 
 
-class Judgement(StrEnum):
-    """What a person said of an answer."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-
-
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A near hit or a near miss."""
@@ -78,6 +73,7 @@ class Sighting:
     limit: float
     spot: Spot | None
     asked_exact: str
+    marks: tuple[str, ...]
     stored: str | None = None  # id of the entry that the request's own answer became
     drawn: int = 0  # pictures of which thumbnails are kept
     judged: Judgement | None = None

@@ -4,7 +4,7 @@ Every method is safe to call from one event loop with many tasks. A store raises
 its own trouble and nothing else. "No such entry" is never an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from cache.entry import Entry, Record, Vectors, pack_head
 from cache.errors import StoreFault
+from cache.stores.apart import Pair
 
 Clock = Callable[[], float]  # Unix time in seconds
 
@@ -25,6 +26,23 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry, and the bytes that it counts for in the budget."""
+
+    entry: Entry
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resembling:
+    """One picture of an entry, by its place in it, and its cosine to another picture."""
+
+    entry: Entry
+    place: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """What the store holds now, and what it has let go since it was opened."""
 
@@ -34,6 +52,7 @@ class Size:
     evicted: int
     expired: int
     set_aside: int  # rows found corrupt: kept apart, never served
+    apart: int = 0  # pairs of requests that never answer each other
 
 
 class Store(Protocol):
@@ -76,6 +95,28 @@ class Store(Protocol):
 
     async def remove(self, entry_id: str) -> bool:
         """Forget an entry, its vectors and its evidence. False if there was none."""
+        ...
+
+    async def erase(self, entry_ids: Collection[str]) -> list[str]:
+        """Forget these, and whatever this store set aside as damaged, and leave no trace of them, or of entries that
+        went before, in any file. The ids that were there. Slower than `remove`; lookups go on meanwhile."""
+        ...
+
+    async def entries(self) -> list[Kept]:
+        """Every entry, of all partitions, in no order."""
+        ...
+
+    async def resembling(self, space: str, vector: Vectors, floor: float) -> list[Resembling]:
+        """Every picture of every entry, in any partition, that has a cosine >= `floor` to this one picture's vector.
+        Exhaustive, and slow for a lookup."""
+        ...
+
+    async def part(self, pair: Pair) -> None:
+        """Remember durably that these two requests never answer each other."""
+        ...
+
+    async def parted(self, keys: Collection[str]) -> frozenset[str]:
+        """The keys of all requests that must not be answered by an entry with any of `keys`."""
         ...
 
     def size(self) -> Size: ...

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from cache.errors import StoreBusy, StoreFault
 
-FORMAT = b"lookalike-store 2\n"
+FORMAT = b"lookalike-store 3\n"
 SECRET_BYTES = 32
 _LOCK, _FORMAT, _SECRET, _ROWS, _NO_LOOKS = "lock", "format", "secret", "rows", "no-looks"
 _OURS_BEFORE_FORMAT = {_LOCK, _SECRET, f"{_SECRET}.new", f"{_FORMAT}.new"}

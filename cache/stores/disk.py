@@ -3,6 +3,7 @@
     head/<id>      the entry, its vectors, and how much belongs to it: all that is read when a store opens
     reply/<id>     the answer
     evidence/<id>  what the guard needs of the pictures; absent if there is none
+    apart/<digest>  two requests that never answer each other
     corrupt/<random>/<key>  a row set aside
 
 Keys are `str`, values `bytes`, both ways; diskcache would pickle and unpickle everything else
@@ -20,15 +21,16 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 import diskcache
 
-from cache.entry import Entry, Record, Vectors, pack, pack_head, unpack, unpack_head
+from cache.entry import Record, pack, unpack
 from cache.errors import CorruptRow, StoreFault
+from cache.stores.apart import Pair
 from cache.stores.base import weigh
+from cache.stores.coding import Head, head_row, key_of, parted, unpack_head_row
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +85,6 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache ships no typ
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """A head row, decoded."""
-
-    entry: Entry
-    vectors: Vectors | None
-    weight: int  # bytes of everything that belongs to the entry, as the budget counts them
-    evidence: int  # pieces of it
-    packed_bytes: int  # of entry and vectors alone
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """What one transaction does."""
 
@@ -145,14 +136,14 @@ class Rows:
             for number, key, used, mode, filename, value in self._cache._sql(select):
                 entry_id = (_text(key) or "").removeprefix("head/")
                 try:
-                    head = _unpack_head_row(self._cache.disk.fetch(mode, filename, value, False), entry_id)
+                    head = unpack_head_row(self._cache.disk.fetch(mode, filename, value, False), entry_id)
                 except CorruptRow:
                     head = None
                 yield number, entry_id, int(used or 0), head
 
     def head(self, entry_id: str) -> Head | None:
         data = self._read(f"head/{entry_id}")
-        return None if data is None else _unpack_head_row(data, entry_id)
+        return None if data is None else unpack_head_row(data, entry_id)
 
     def reply(self, entry_id: str) -> bytes | None:
         data = self._read(f"reply/{entry_id}")
@@ -160,7 +151,7 @@ class Rows:
 
     def evidence(self, entry_id: str) -> tuple[bytes, ...] | None:
         data = self._read(f"evidence/{entry_id}")
-        return None if data is None else _parted(data)
+        return None if data is None else parted(data)
 
     def write(self, change: Change) -> None:
         """All of it or nothing of it."""
@@ -179,6 +170,43 @@ class Rows:
                 for entry_id, use in (change.used or {}).items():
                     # diskcache keeps a wall clock's time in this column; ours counts, so that order is all it says.
                     sql("UPDATE Cache SET access_time = ? WHERE raw = 1 AND key = ?", (use, f"head/{entry_id}"))
+
+    def pairs(self) -> Iterator[tuple[int, str | None, Pair | None]]:
+        """(row number, key, pair) of every pair that never answers each other; None for one that is corrupt."""
+        select = (
+            "SELECT rowid, CAST(key AS BLOB), CASE typeof(value) WHEN 'blob' THEN value END FROM Cache"
+            " WHERE key >= 'apart/' AND key < 'apart0' AND raw = 1"
+        )
+        with faults("reading the pairs"):
+            for number, key, value in self._cache._sql(select).fetchall():
+                try:
+                    yield number, _text(key), Pair.from_head(unpack(value or b"")[0])
+                except CorruptRow:
+                    yield number, _text(key), None
+
+    def part(self, pair: Pair) -> None:
+        with faults("writing"):
+            self._present()
+            self._cache.set(key_of(pair), pack(pair.to_head()))
+
+    def scrub(self) -> None:
+        """Drop the rows set aside, and leave no trace in the files of anything that is gone. For a thread of its own,
+        beside which the other may read, not write. Takes as long as writing all answers anew: SQLite leaves copies of
+        small rows behind within its pages when it balances them, so that no overwriting at the deletion will do."""
+        with faults("erasing"):
+            try:
+                with self._transaction() as sql:
+                    sql("DELETE FROM Cache WHERE raw = 1 AND key >= 'corrupt/' AND key < 'corrupt0'")
+                self._rewrite()
+            finally:
+                self._cache.close()  # this thread's connection
+
+    def _rewrite(self) -> None:
+        """The database without its unused pages, and an empty log."""
+        self._cache._sql("VACUUM")
+        ((busy, _, _),) = self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise StoreFault(f"cannot erase what was in {self._path}: another program has it open")
 
     def clean(self, drop: Iterable[str], aside: Iterable[tuple[int, str | None]]) -> None:
         """What an opening store found: entries to drop, and single rows to keep apart by their number."""
@@ -199,7 +227,7 @@ class Rows:
         with faults("erasing vectors and evidence"):
             self._cache._sql("PRAGMA secure_delete = ON")
             with self._transaction() as sql:
-                keys = "raw = 1 AND (key >= 'head/' AND key < 'head0' OR key >= 'reply/' AND key < 'reply0')"
+                keys = "raw = 1 AND substr(key, 1, instr(key, '/')) IN ('head/', 'reply/', 'apart/')"
                 sql(f"DELETE FROM Cache WHERE NOT COALESCE({keys}, 0)")
                 shown = [one for one in self.heads() if one[3] is None or one[3].entry.space or one[3].evidence]
                 for number, entry_id, _, head in shown:
@@ -208,10 +236,7 @@ class Rows:
                         sql("DELETE FROM Cache WHERE rowid = ?", (number,))
                     else:
                         sql("UPDATE Cache SET value = ? WHERE rowid = ?", (row, number))
-            self._cache._sql("VACUUM")  # pages that were freed earlier still hold what was on them
-            ((busy, _, _),) = self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if busy:
-                raise StoreFault(f"cannot erase what {self._path} shows of pictures: another program has it open")
+            self._rewrite()  # pages that were freed earlier still hold what was on them
         if shown:
             log.warning("strict privacy: the vectors and evidence of %d stored answers are erased", len(shown))
 
@@ -224,7 +249,7 @@ class Rows:
         if head is None or reply is None:
             return None
         record = Record(head.entry, reply, None, ()).without_looks()
-        return _head_row(record, weigh(record, _ANY_SIZE))
+        return head_row(record, weigh(record, _ANY_SIZE))
 
     def complaints(self) -> list[str]:
         """What SQLite's and diskcache's own checks say."""
@@ -243,7 +268,7 @@ class Rows:
 
     def _insert(self, record: Record, weight: int) -> None:
         entry_id = record.entry.id
-        self._cache.set(f"head/{entry_id}", _head_row(record, weight))
+        self._cache.set(f"head/{entry_id}", head_row(record, weight))
         self._cache.set(f"reply/{entry_id}", pack({}, record.reply))
         if record.evidence:
             lengths = {"lengths": list(map(len, record.evidence))}
@@ -272,35 +297,6 @@ class Rows:
         if free > pages // 4:
             # As a script: `execute` takes a statement without columns for done after the first of its pages.
             self._cache._con.executescript("PRAGMA incremental_vacuum")
-
-
-def _head_row(record: Record, weight: int) -> bytes:
-    about = {"bytes": weight, "evidence": len(record.evidence)}
-    return pack(about, pack_head(record.entry, record.vectors))
-
-
-def _unpack_head_row(data: bytes, entry_id: str) -> Head:
-    about, packed = unpack(data)
-    entry, vectors = unpack_head(packed)
-    if entry.id != entry_id:
-        raise CorruptRow("a head under another entry's key")
-    try:
-        return Head(entry, vectors, int(about["bytes"]), int(about["evidence"]), len(packed))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptRow(f"not a head: {error}") from error
-
-
-def _parted(data: bytes) -> tuple[bytes, ...]:
-    about, joined = unpack(data)
-    try:
-        ends = [0]
-        for length in about["lengths"]:
-            ends.append(ends[-1] + int(length))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptRow(f"not evidence: {error}") from error
-    if ends[-1] != len(joined):
-        raise CorruptRow("evidence of another length")
-    return tuple(joined[start:end] for start, end in pairwise(ends))
 
 
 def _keys_of(entry_id: str) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ changes which entries are in memory.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,16 @@ import numpy as np
 
 from cache.entry import Entry, Record, Vectors
 from cache.errors import CorruptRow, StoreFault
-from cache.stores.base import Candidate, Clock, Size, weigh
+from cache.stores.apart import Pair
+from cache.stores.base import Candidate, Clock, Kept, Resembling, Size, weigh
 from cache.stores.directory import Directory
 from cache.stores.disk import Change, Rows
 from cache.stores.hot import Hot
 from cache.stores.index import Held, Sizes
-from cache.stores.rebuild import Rebuilt, audit, rebuild
+from cache.stores.rebuild import Rebuilt, audit, load
+from cache.stores.threads import Threads
 from cache.stores.turns import Plan, Turns
-from cache.stores.vectors import group_of, one_thread_each
+from cache.stores.vectors import group_of
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +48,13 @@ class EmbeddedStore:
     """Made by `open`. Belongs to one event loop, and owns its directory until `close`."""
 
     def __init__(
-        self, directory: Directory, rows: Rows, rebuilt: Rebuilt, threads: "_Threads", terms: "_Terms", clock: Clock
+        self, directory: Directory, rows: Rows, rebuilt: Rebuilt, threads: Threads, terms: "_Terms", clock: Clock
     ) -> None:
         self._directory = directory
         self._rows = rows
         self._index = rebuilt.index
         self._vectors = rebuilt.vectors
+        self._apart = rebuilt.apart
         self._numbers = rebuilt.numbers
         self._uses = rebuilt.uses
         self._evicted, self._expired, self._set_aside = rebuilt.evicted, rebuilt.expired, rebuilt.set_aside
@@ -80,9 +83,9 @@ class EmbeddedStore:
         StoreFault if it cannot be used. Without `keeps_looks` neither vectors nor evidence are written, and what
         is there of them is erased. `left` is told of every entry that goes, whatever the reason."""
         claimed = Directory.claim(directory)
-        threads = _Threads()
+        threads = Threads()
         try:
-            rows, rebuilt = threads.worker.submit(_load, claimed, clock(), bytes_max, keeps_looks).result()
+            rows, rebuilt = threads.worker.submit(load, claimed, clock(), bytes_max, keeps_looks).result()
         except BaseException:
             threads.shutdown()
             claimed.release()
@@ -153,10 +156,35 @@ class EmbeddedStore:
             return False
         return entry_id in await self._turn(partial(self._plan, drop=(entry_id,)))
 
+    async def erase(self, entry_ids: Collection[str]) -> list[str]:
+        self._expire()
+        left = await self._turn(partial(self._plan, drop=tuple(entry_ids)))
+        # A turn of its own: were it one with the change and failed, memory would not know what left the rows. And in
+        # a thread of its own: it may take minutes, and hits are read from disk meanwhile.
+        await self._turn(lambda: (self._rows.scrub, lambda _: None), self._threads.scrubber)
+        return list(left)
+
+    async def entries(self) -> list[Kept]:
+        self._expire()
+        return [Kept(held.entry, held.weight) for held in self._index]
+
+    async def resembling(self, space: str, vector: Vectors, floor: float) -> list[Resembling]:
+        search = partial(self._vectors.resembling, space, np.ascontiguousarray(vector, np.float32), floor)
+        found = await self._in(self._threads.searcher, search)
+        self._expire()
+        named = [(self._index.numbered(like.number), like) for like in found]
+        return [Resembling(entry, like.place, like.cosine) for entry, like in named if entry is not None]
+
+    async def part(self, pair: Pair) -> None:
+        await self._turn(lambda: (partial(self._rows.part, pair), lambda _: self._apart.add(pair)))
+
+    async def parted(self, keys: Collection[str]) -> frozenset[str]:
+        return self._apart.of(keys)
+
     def size(self) -> Size:
         self._expire()
-        entries, weight = len(self._index), self._index.bytes
-        return Size(entries, weight, self._bytes_max, self._evicted, self._expired, self._set_aside)
+        counted = self._evicted, self._expired, self._set_aside, len(self._apart)
+        return Size(len(self._index), self._index.bytes, self._bytes_max, *counted)
 
     def secret(self) -> bytes:
         return self._directory.secret
@@ -183,10 +211,10 @@ class EmbeddedStore:
 
     # Turns: what each writes, and what becomes of it in memory.
 
-    def _turn(self, plan: Plan[R, T]) -> asyncio.Future[T]:
+    def _turn(self, plan: Plan[R, T], worker: ThreadPoolExecutor | None = None) -> asyncio.Future[T]:
         if self._closed:
             raise StoreFault("the store is closed")
-        return self._turns.take(plan)
+        return self._turns.take(plan, worker)
 
     def _plan(
         self,
@@ -218,11 +246,12 @@ class EmbeddedStore:
         write, finish = self._plan()
         wrong = self._index.check()
         held = {one.entry.id: one for one in self._index}
+        pairs = len(self._apart)
         numbers = self._threads.searcher.submit(lambda: list(self._vectors.numbers()))
 
         def work() -> list[str]:
             write()
-            return wrong + audit(self._rows, held, numbers.result())
+            return wrong + audit(self._rows, held, numbers.result(), pairs)
 
         def finish_both(found: list[str]) -> list[str]:
             finish(None)
@@ -311,40 +340,9 @@ class EmbeddedStore:
         return await asyncio.wrap_future(executor.submit(work))
 
 
-class _Threads:
-    """One thread for the rows, one for the vectors: neither SQLite's connection nor faiss's indexes are shared."""
-
-    def __init__(self) -> None:
-        self.worker = ThreadPoolExecutor(1, "store-rows")
-        self.searcher = ThreadPoolExecutor(1, "store-vectors", initializer=one_thread_each)
-
-    def search_thread_does(self, work: Callable[..., None], *given: object) -> None:
-        """In passing: a later search waits behind it, so it sees it."""
-        self.searcher.submit(work, *given).add_done_callback(_log_failure)
-
-    def shutdown(self) -> None:
-        self.worker.shutdown()
-        self.searcher.shutdown()
-
-
 @dataclass(frozen=True, slots=True)
 class _Terms:
     bytes_max: int
     hot_bytes_max: int
     keeps_looks: bool
     left: Callable[[str], None]
-
-
-def _load(directory: Directory, now_s: float, bytes_max: int, keeps_looks: bool) -> tuple[Rows, Rebuilt]:
-    rows = Rows(directory.rows)
-    try:
-        directory.keep_looks(keeps_looks, rows.erase_looks)
-        return rows, rebuild(rows, now_s, bytes_max)
-    except BaseException:
-        rows.close()
-        raise
-
-
-def _log_failure(done: Future[None]) -> None:
-    if done.exception() is not None:  # `check` will say so too
-        log.error("the vectors' index failed: %s", done.exception())

@@ -14,7 +14,7 @@ import numpy as np
 
 from cache.entry import Entry, Record, Vectors
 from cache.errors import StoreFault
-from cache.stores.base import Candidate
+from cache.stores.base import Candidate, Resembling
 from cache.stores.vectors import Group, VectorIndex, group_of, one_thread_each
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,13 @@ class Looks:
             raise StoreFault(f"searching: {error}") from error
         named = [(self._numbered.get(near.number), near.lowest) for near in found if near.lowest >= floor]
         return [Candidate(look.entry, lowest) for look, lowest in named if look is not None]
+
+    async def resembling(self, space: str, vector: Vectors, floor: float) -> list[Resembling]:
+        """As Store.resembling says, among what is held."""
+        search = partial(self._vectors.resembling, space, np.ascontiguousarray(vector, np.float32), floor)
+        found = await asyncio.wrap_future(self._searcher.submit(search))
+        named = [(self._numbered.get(like.number), like) for like in found]
+        return [Resembling(look.entry, like.place, like.cosine) for look, like in named if look is not None]
 
     async def check(self) -> list[str]:
         """Every disagreement between what is held, its weight and the vectors."""

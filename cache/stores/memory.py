@@ -6,12 +6,13 @@ also serves where nothing need survive a restart and the entries are few.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from cache.entry import Entry, Record, Vectors
-from cache.stores.base import Candidate, Clock, Size, weigh
+from cache.stores.apart import Apart, Pair
+from cache.stores.base import Candidate, Clock, Kept, Resembling, Size, weigh
 
 
 class MemoryStore:
@@ -25,6 +26,7 @@ class MemoryStore:
         self._uses = 0
         self._evicted = 0
         self._expired = 0
+        self._apart = Apart()
         self._secret = secrets.token_bytes(32)
 
     async def asked(self, partition: str) -> bool:
@@ -87,9 +89,30 @@ class MemoryStore:
         self._forget(entry_id)
         return True
 
+    async def erase(self, entry_ids: Collection[str]) -> list[str]:
+        return [entry_id for entry_id in dict.fromkeys(entry_ids) if await self.remove(entry_id)]
+
+    async def entries(self) -> list[Kept]:
+        return [Kept(entry, weigh(self._records[entry.id], self._bytes_max)) for entry in self._entries()]
+
+    async def resembling(self, space: str, vector: Vectors, floor: float) -> list[Resembling]:
+        found = []
+        for entry in self._entries():
+            stored = self._records[entry.id].vectors
+            if entry.space == space and stored is not None and stored.shape[1] == vector.shape[1]:
+                for place, cosine in enumerate(stored @ vector[0]):
+                    found.append(Resembling(entry, place, float(cosine)))
+        return [one for one in found if one.similarity >= floor]
+
+    async def part(self, pair: Pair) -> None:
+        self._apart.add(pair)
+
+    async def parted(self, keys: Collection[str]) -> frozenset[str]:
+        return self._apart.of(keys)
+
     def size(self) -> Size:
         entries = len(list(self._entries()))
-        return Size(entries, self._bytes(), self._bytes_max, self._evicted, self._expired, 0)
+        return Size(entries, self._bytes(), self._bytes_max, self._evicted, self._expired, 0, len(self._apart))
 
     def secret(self) -> bytes:
         return self._secret

@@ -4,11 +4,13 @@ The rows are an EmbeddedStore's that strips every record before anything else is
 its looks had to leave, an answer is found by bytes and pixels only.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Self
 
 from cache.entry import Entry, Record, Vectors
-from cache.stores.base import Candidate, Clock, Size, refuse_unsound
+from cache.stores.apart import Pair
+from cache.stores.base import Candidate, Clock, Kept, Resembling, Size, refuse_unsound
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.index import Sizes
 from cache.stores.looks import Looks
@@ -68,6 +70,24 @@ class PrivateStore:
 
     async def remove(self, entry_id: str) -> bool:
         return await self._rows.remove(entry_id)
+
+    async def erase(self, entry_ids: Collection[str]) -> list[str]:
+        return await self._rows.erase(entry_ids)
+
+    async def entries(self) -> list[Kept]:
+        found = [(kept, self._looks.get(kept.entry.id)) for kept in await self._rows.entries()]
+        return [Kept(look.entry, kept.bytes) if look else kept for kept, look in found]
+
+    async def resembling(self, space: str, vector: Vectors, floor: float) -> list[Resembling]:
+        self._rows.size()  # what is over leaves first
+        found = await self._looks.resembling(space, vector, floor)
+        return [one for one in found if self._looks.get(one.entry.id)]
+
+    async def part(self, pair: Pair) -> None:
+        await self._rows.part(pair)
+
+    async def parted(self, keys: Collection[str]) -> frozenset[str]:
+        return await self._rows.parted(keys)
 
     def size(self) -> Size:
         return self._rows.size()

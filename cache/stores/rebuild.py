@@ -10,11 +10,16 @@ from dataclasses import dataclass
 
 from cache.entry import Vectors
 from cache.errors import CorruptRow
-from cache.stores.disk import CORRUPT, KINDS, Head, Rows
+from cache.stores.apart import Apart, Pair
+from cache.stores.coding import APART, Head
+from cache.stores.directory import Directory
+from cache.stores.disk import CORRUPT, KINDS, Rows
 from cache.stores.index import Held, Index
 from cache.stores.vectors import Group, VectorIndex, group_of
 
 log = logging.getLogger(__name__)
+
+Listing = list[tuple[int, str | None]]  # row numbers and keys; None for a key that is none of ours
 
 
 @dataclass(slots=True)
@@ -23,6 +28,7 @@ class Rebuilt:
 
     index: Index
     vectors: VectorIndex
+    apart: Apart
     numbers: int  # given to vectors so far
     uses: int  # counted so far
     set_aside: int  # entries
@@ -30,8 +36,22 @@ class Rebuilt:
     evicted: int
 
 
+def load(directory: Directory, now_s: float, bytes_max: int, keeps_looks: bool) -> tuple[Rows, Rebuilt]:
+    """The rows of a directory, opened, and what they hold."""
+    rows = Rows(directory.rows)
+    try:
+        directory.keep_looks(keeps_looks, rows.erase_looks)
+        return rows, rebuild(rows, now_s, bytes_max)
+    except BaseException:
+        rows.close()
+        raise
+
+
 def rebuild(rows: Rows, now_s: float, bytes_max: int) -> Rebuilt:
-    heads, wrong, set_aside = _sound(rows)
+    listing = rows.listing()
+    heads, wrong, set_aside = _sound(rows, listing)
+    pairs, wrong_pairs = _pairs(rows)
+    wrong += wrong_pairs
     index, grouped = Index(), defaultdict[Group, list[tuple[int, Vectors]]](list)
     gone: list[str] = []
     used: dict[str, int] = {}
@@ -57,7 +77,9 @@ def rebuild(rows: Rows, now_s: float, bytes_max: int) -> Rebuilt:
             vectors.add(group, [number for number, _ in kept], [rows for _, rows in kept])
     if gone or surplus or wrong:
         rows.clean([*gone, *surplus], wrong)
-    return Rebuilt(index, vectors, len(heads), max(used.values(), default=0), set_aside, expired, len(surplus))
+    return Rebuilt(
+        index, vectors, Apart(pairs), len(heads), max(used.values(), default=0), set_aside, expired, len(surplus)
+    )
 
 
 def held_of(head: Head, number: int) -> Held:
@@ -68,15 +90,24 @@ def held_of(head: Head, number: int) -> Held:
     return Held(entry, number, head.weight, head.evidence, group)
 
 
-def _sound(rows: Rows) -> tuple[list[tuple[int, Head]], list[tuple[int, str | None]], int]:
+def _pairs(rows: Rows) -> tuple[list[Pair], Listing]:
+    """The pairs that never answer each other, and the rows that should be some and are not."""
+    found = list(rows.pairs())
+    wrong = [(number, key) for number, key, pair in found if pair is None]
+    for number, _ in wrong:
+        log.warning("the pair in row %d is damaged: set aside", number)
+    return [pair for _, _, pair in found if pair is not None], wrong
+
+
+def _sound(rows: Rows, listing: Listing) -> tuple[list[tuple[int, Head]], Listing, int]:
     """The (last use, head) of every entry that is whole; the rows that belong to none; how many entries that cost."""
     places: dict[str, int] = {}
-    wrong: list[tuple[int, str | None]] = []
-    for number, key in rows.listing():
+    wrong: Listing = []
+    for number, key in listing:
         kind = "" if key is None else key.split("/", 1)[0]
         if key is not None and kind in KINDS:
             places[key] = number
-        elif kind != CORRUPT:
+        elif kind not in (APART, CORRUPT):
             wrong.append((number, key))
     sound: dict[str, tuple[int, Head]] = {}  # by exact key: should two heads share one, the later stands
     whole: set[str] = set()
@@ -99,13 +130,17 @@ def _sound(rows: Rows) -> tuple[list[tuple[int, Head]], list[tuple[int, str | No
     return list(sound.values()), wrong, len(broken)
 
 
-def audit(rows: Rows, held: dict[str, Held], numbers: list[int]) -> list[str]:
-    """Every way in which rows, `held` (entry id -> what the index says) and the vectors' numbers disagree."""
+def audit(rows: Rows, held: dict[str, Held], numbers: list[int], pairs: int) -> list[str]:
+    """Every way in which rows, `held` (entry id -> what the index says), the vectors' numbers and the number of pairs
+    that never answer each other disagree."""
     wrong = rows.complaints()
     kinds = {held_id: held_entry.evidence for held_id, held_entry in held.items()}
     expected = {f"{kind}/{one}" for kind in ("head", "reply") for one in kinds}
     expected |= {f"evidence/{one}" for one, pieces in kinds.items() if pieces}
-    found = {key for _, key in rows.listing() if key is None or not key.startswith(f"{CORRUPT}/")}
+    listing = rows.listing()
+    if pairs != (there := len(_pairs(rows)[0])):
+        wrong.append(f"{there} pairs that never answer each other are stored, and {pairs} are known")
+    found = {key for _, key in listing if key is None or not key.startswith((f"{APART}/", f"{CORRUPT}/"))}
     wrong += [f"{key} is missing" for key in sorted(expected - found)]
     wrong += [f"{key} belongs to no entry" for key in sorted(map(str, found - expected))]
     for one in held.values():

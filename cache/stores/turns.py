@@ -23,27 +23,28 @@ class Turns:
 
     def __init__(self, worker: Executor) -> None:
         self._worker = worker
-        self._waiting: deque[tuple[Plan[Any, Any], asyncio.Future[Any]]] = deque()
+        self._waiting: deque[tuple[Plan[Any, Any], asyncio.Future[Any], Executor]] = deque()
         self._busy = False
 
-    def take(self, plan: Plan[R, T]) -> asyncio.Future[T]:
-        """Stand in line. The future holds what the finish returned, or the exception of plan, work or finish."""
+    def take(self, plan: Plan[R, T], worker: Executor | None = None) -> asyncio.Future[T]:
+        """Stand in line; the work is done by `worker`, if it is another than the usual one. The future holds what the
+        finish returned, or the exception of plan, work or finish."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((plan, done))
+        self._waiting.append((plan, done, worker or self._worker))
         self._next()
         return done
 
     def _next(self) -> None:
         while self._waiting and not self._busy:
-            plan, done = self._waiting.popleft()
+            plan, done, worker = self._waiting.popleft()
             if not done.cancelled():  # whoever asked has gone before anything began
-                self._begin(plan, done)
+                self._begin(plan, done, worker)
 
-    def _begin(self, plan: Plan[Any, Any], done: asyncio.Future[Any]) -> None:
+    def _begin(self, plan: Plan[Any, Any], done: asyncio.Future[Any], worker: Executor) -> None:
         loop = asyncio.get_running_loop()
         try:
             work, finish = plan()
-            working = self._worker.submit(work)
+            working = worker.submit(work)
         except Exception as error:
             done.set_exception(error)
             return

@@ -35,6 +35,7 @@ FLAT_MAX = 20_000
 PROBES = 32
 # With this growth the lists have become too long, and the centroids are found anew.
 RETRAIN_GROWTH = 4
+_ROWS_AT_A_TIME = 4_096  # 8 MB of 512 numbers each
 # k-means needs few rounds here: a centroid need not be the best one, only the same one for near-duplicates.
 _TRAIN_ROUNDS = 6
 _TRAIN_VECTORS_PER_LIST = 64
@@ -59,6 +60,15 @@ class Near:
     number: int
     mean: float  # cosine, over its pictures
     lowest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """One picture of a stored request, by its place in it."""
+
+    number: int
+    place: int
+    cosine: float
 
 
 def group_of(partition: str, space: str, vectors: Vectors) -> Group:
@@ -103,6 +113,18 @@ class VectorIndex:
         numbers, rows = shelf.search(asked.reshape(1, -1) / np.float32(len(asked)), most)
         found = [_near(number, row, asked) for number, row in zip(numbers, rows, strict=True)]
         return sorted(found, key=lambda near: (-near.mean, near.number))
+
+    def resembling(self, space: str, asked: Vectors, floor: float) -> list[Like]:
+        """Every stored picture of the space, whatever its partition, with a cosine >= `floor` to the one asked."""
+        dim = asked.shape[1]
+        shelves = [(group, shelf) for group, shelf in self._shelves.items() if (group.space, group.dim) == (space, dim)]
+        found: list[Like] = []
+        for group, shelf in shelves:
+            for numbers, rows in shelf.rows():
+                cosines = rows.reshape(len(rows), group.pictures, dim) @ asked[0]
+                for row, place in np.argwhere(cosines >= floor).tolist():
+                    found.append(Like(int(numbers[row]), place, float(cosines[row, place])))
+        return found
 
     def numbers(self) -> Iterator[int]:
         for shelf in self._shelves.values():
@@ -155,6 +177,12 @@ class _Shelf:
         lists = self._index.invlists
         for each in range(lists.nlist):
             yield from faiss.rev_swig_ptr(lists.get_ids(each), lists.list_size(each)).tolist()
+
+    def rows(self) -> Iterator[tuple[Numbers, Flat]]:
+        """Everything on the shelf, some at a time."""
+        numbers = np.fromiter(self.numbers(), np.int64, len(self))
+        for some in (numbers[start : start + _ROWS_AT_A_TIME] for start in range(0, len(numbers), _ROWS_AT_A_TIME)):
+            yield some, self._index.reconstruct_batch(some)
 
 
 def _lists(rows: Flat) -> Any:

@@ -1,18 +1,25 @@
-"""Everything under /cache/: what the gateway says of itself. Nothing here is ever forwarded."""
+"""Everything under /cache/: what the gateway says of itself, and lets be done. Nothing here is ever forwarded."""
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.admin import dashboard
+from gateway.admin import dashboard, entries, feedback, login, openapi, purge
+from gateway.admin.access import MOUNT, Access, Guarded
 from gateway.admin.health import health, live, ready
 from gateway.admin.metrics import metrics
+from gateway.admin.replies import Problem
 from gateway.admin.stats import series, stats
 
 
 async def _nothing_here(request: Request) -> Response:
-    there = "there is /cache/dashboard, /cache/health, /cache/stats and /cache/metrics"
-    return JSONResponse({"error": {"message": there, "code": "not_found"}}, 404)
+    raise Problem(404, "not_found", "there is no such page; GET /cache/openapi.json lists what there is")
+
+
+def mount(access: Access) -> Mount:
+    """All of it, behind the rules of access.py: an endpoint is guarded by being here."""
+    return Mount(MOUNT, routes=routes(), middleware=[Middleware(Guarded, access=access, open_paths=login.OPEN_PATHS)])
 
 
 def routes() -> list[BaseRoute]:
@@ -24,5 +31,17 @@ def routes() -> list[BaseRoute]:
         Route("/stats", stats, methods=["GET"]),
         Route("/stats/series", series, methods=["GET"]),
         *dashboard.routes(),
+        Route("/login", login.page, methods=["GET"]),
+        Route("/login", login.log_in, methods=["POST"]),
+        Route("/logout", login.log_out, methods=["POST"]),
+        Route("/session", login.session, methods=["GET"]),
+        Route("/entries", entries.list_entries, methods=["GET"]),
+        Route("/entries/{id}", entries.show_entry, methods=["GET"]),
+        Route("/entries/{id}", entries.delete_entry, methods=["DELETE"]),
+        Route("/entries/{id}/feedback", feedback.give_feedback, methods=["POST"]),
+        Route("/feedback", feedback.show_feedback, methods=["GET"]),
+        Route("/purge", purge.purge, methods=["POST"]),
+        Route("/forget", purge.forget, methods=["POST"]),
+        Route("/openapi.json", openapi.document, methods=["GET"]),
         Route("/{rest:path}", _nothing_here),
     ]

@@ -8,7 +8,6 @@ at a time, with rests in between; what comes faster is kept without pictures. A 
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,10 +16,12 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
+from cache.errors import StoreFault
 from cache.stores.base import Clock, Store
 from cache.verdict import Different, Same
 from gateway.account import Trail
-from gateway.sighting import Compared, Glimpse, Judgement, Sight, Sighting
+from gateway.question import Judgement
+from gateway.sighting import Compared, Glimpse, Sight, Sighting
 from gateway.sightings.album import Album, Pages, Served
 from gateway.sightings.thumbnails import Drawn, draw
 
@@ -196,20 +197,21 @@ class Sightings:
                 seen[one.id] = replace(one, judged=said)
                 self._changed = True
 
-    async def forget(self, entry_ids: Iterable[str]) -> int:
-        """Let go of everything that shows pictures of these entries, at once, also on disk. Raises OSError."""
-        gone = set(entry_ids)
-        forgotten = 0
+    async def forget(self, entry_ids: frozenset[str], marks: frozenset[str]) -> None:
+        """Let go of all that shows these entries' pictures, or pictures with these marks; at once, also on disk. Where
+        a picture is to be forgotten, near misses whose own answer was not kept go, too: nobody can tell what they
+        resemble. Raises StoreFault."""
         for seen in self._seen.values():
-            for one in [one for one in seen.values() if one.entry in gone or one.stored in gone]:
+            for one in [one for one in seen.values() if _shows(one, entry_ids, marks)]:
                 del seen[one.id]
                 self._prompts.pop(one.id, None)
-                forgotten += 1
-        for entry_id in gone:
+        for entry_id in entry_ids:
             self._served.pop(entry_id, None)
         self._changed = True
-        await self._in_thread(self.write)
-        return forgotten
+        try:
+            await self._in_thread(self.write)
+        except OSError as error:
+            raise StoreFault(str(error)) from error
 
     def write(self) -> None:
         """Keep everything on disk; nothing is written if nothing changed. Blocking. Raises OSError."""
@@ -271,4 +273,12 @@ def sighting_of(compared: Compared, now_s: float) -> Sighting:
         limit=compared.limit,
         spot=spot,
         asked_exact=compared.asked_exact,
+        marks=compared.marks,
     )
+
+
+def _shows(one: Sighting, entry_ids: frozenset[str], marks: frozenset[str]) -> bool:
+    if one.entry in entry_ids or one.stored in entry_ids:
+        return True
+    unknown = one.sight is Sight.NEAR_MISS and one.stored is None
+    return bool(marks) and (unknown or not marks.isdisjoint(one.marks))

@@ -11,6 +11,7 @@ from cache import guard
 from cache.entry import Entry, Record
 from cache.keys import Asked, digest_bytes
 from cache.lookup import Embedded, Exact, Found, Miss, Near, Pixel, Rung, Sizes, Terms, climb
+from cache.stores.apart import Pair
 from cache.stores.memory import MemoryStore
 from cache.verdict import Doubt, Verdict
 from gateway.demo import cards
@@ -167,7 +168,47 @@ async def test_pixels_are_decoded_only_where_the_sizes_agree() -> None:
     looks = HandMadeLooks(RECODED)
     await climb(await holding(stored(CARD, sizes=((1, 1),))), asked(RECODED), looks, terms(), Guarding())
 
-    assert looks.taken == ["sizes", "views", "embedded"]
+    assert looks.taken == ["sizes", "views", "embedded", "views"]
+
+
+# What a person judged
+
+
+def pair(one: str, other: str) -> Pair:
+    """Two requests by the keys of both, as feedback knows them."""
+    return Pair(*(frozenset((each.entry.exact, each.entry.pixel)) for each in (stored(one), stored(other))))
+
+
+@pytest.mark.parametrize(("first", "then"), [(CARD, RECODED), (RECODED, CARD)])
+async def test_two_pictures_judged_apart_never_answer_each_other_whichever_is_stored(first: str, then: str) -> None:
+    store = await holding(stored(first))
+    assert isinstance(await look_up(store, then), Near)
+    await store.part(pair(CARD, RECODED))
+
+    assert (refused := await look_up(store, then)) == Miss(Doubt.JUDGED_WRONG, refused.similarity)  # type: ignore[union-attr]
+    await store.put(stored(first, name="stored anew"))
+    assert isinstance(again := await look_up(store, then), Miss)
+    assert again.doubt is Doubt.JUDGED_WRONG
+    assert isinstance(await look_up(store, first), Exact)
+    assert isinstance(await look_up(store, REDRAWN), Near)
+
+
+async def test_the_same_pixels_in_another_file_are_judged_along() -> None:
+    store, looks = await holding(stored(CARD)), HandMadeLooks(RECODED)
+    await store.part(pair(CARD, RECODED))
+    found = await climb(store, replace(asked(RECODED), exact="another file"), looks, terms(), Guarding())
+
+    assert isinstance(found, Miss)
+    assert found.doubt is Doubt.JUDGED_WRONG
+
+
+async def test_a_judgement_says_nothing_about_another_picture_that_is_near() -> None:
+    store = await holding(stored(CARD), stored(REDRAWN))
+    await store.part(pair(CARD, RECODED))
+
+    found = await look_up(store, RECODED)
+    assert isinstance(found, Near)
+    assert f"id-{REDRAWN}" == found.entry.id
 
 
 async def test_an_answer_whose_row_is_gone_is_looked_for_further_up() -> None:

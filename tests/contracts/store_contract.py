@@ -10,6 +10,7 @@ import pytest
 
 from cache.entry import Entry, Record, Vectors
 from cache.errors import StoreFault
+from cache.stores.apart import Pair
 from cache.stores.base import Store, weigh
 
 BYTES_MAX = 1_000_000
@@ -324,3 +325,71 @@ class StoreContract:
         assert len(store.secret()) == 32
         assert store.secret() != other.secret()
         await other.close()
+
+    # What an operator asks for
+
+    async def test_every_entry_is_listed_with_what_it_weighs(self, store: Store, clock: Clock) -> None:
+        await store.put(record("a", unit(1), expires_s=2_000.0))
+        await store.put(record("b", partition="another question", tenant="9f31", prompts=("51ab",), files=("f",)))
+        listed = await store.entries()
+
+        assert {kept.entry.id for kept in listed} == {"id-a", "id-b"}
+        assert sum(kept.bytes for kept in listed) == store.size().bytes
+        assert record("b", partition="another question", tenant="9f31", prompts=("51ab",), files=("f",)).entry in [
+            kept.entry for kept in listed
+        ]
+        clock.now_s = 2_000.0
+        assert [kept.entry.id for kept in await store.entries()] == ["id-b"]
+
+    async def test_resembling_finds_each_picture_in_any_partition_of_the_space(self, store: Store) -> None:
+        await store.put(record("a", unit(1)))
+        await store.put(record("b", pictures(unit(0, 1), unit(1, 0.1)), partition="another question"))
+        await store.put(record("c", unit(1), space="another space"))
+        await store.put(record("d"))
+        await store.put(record("gone", unit(1)))
+        await store.remove("id-gone")
+        found = await store.resembling("space", unit(1), 0.9)
+
+        assert {(one.entry.id, one.place) for one in found} == {("id-a", 0), ("id-b", 1)}
+        assert sorted(round(one.similarity, 3) for one in found) == [0.995, 1.0]
+        assert await store.resembling("space", unit(1)[:, :4], 0.0) == []
+
+    async def test_erased_is_gone_everywhere_and_the_rest_stays(self, store: Store) -> None:
+        for name, vector in (("a", unit(1)), ("b", unit(0, 1)), ("c", unit(0, 0, 1))):
+            await store.put(record(name, vector))
+
+        assert set(await store.erase(["id-a", "id-b", "id-a", "id-never"])) == {"id-a", "id-b"}
+        assert await store.erase(["id-a"]) == []
+        for name, vector in (("a", unit(1)), ("b", unit(0, 1))):
+            assert await store.exact(f"exact-{name}") is None
+            assert await store.pixel(f"pixel-{name}") is None
+            assert await store.reply(f"id-{name}") is None
+            assert await store.evidence(f"id-{name}") == ()
+            assert await ids(store, vector) == []
+            assert await store.resembling("space", vector, 0.5) == []
+        assert await store.reply("id-c") == b"reply of c"
+        assert [kept.entry.id for kept in await store.entries()] == ["id-c"]
+        assert store.size().evicted == 0
+
+    async def test_a_pair_that_is_apart_is_so_from_either_side(self, store: Store) -> None:
+        await store.part(Pair(frozenset(("exact-a", "pixel-a")), frozenset(("exact-b", "pixel-b"))))
+        await store.part(Pair(frozenset(("exact-b", "pixel-b")), frozenset(("exact-c",))))
+
+        assert await store.parted(["exact-a"]) == {"exact-b", "pixel-b"}
+        assert await store.parted(["pixel-b", "exact-b"]) == {"exact-a", "pixel-a", "exact-c"}
+        assert await store.parted(["exact-d"]) == frozenset()
+        assert store.size().apart == 2
+
+    async def test_the_same_pair_is_one_whichever_side_comes_first(self, store: Store) -> None:
+        one, other = frozenset(("exact-a",)), frozenset(("exact-b", "pixel-b"))
+        await store.part(Pair(one, other))
+        await store.part(Pair(other, one))
+
+        assert store.size().apart == 1
+
+    async def test_what_is_apart_outlives_both_answers(self, store: Store) -> None:
+        await store.put(record("a"))
+        await store.part(Pair(frozenset(("exact-a",)), frozenset(("exact-b",))))
+        await store.erase(["id-a"])
+
+        assert await store.parted(["exact-b"]) == {"exact-a"}

@@ -16,8 +16,8 @@ from cache.verdict import Different, Doubt, Same, Spot
 from gateway import sightings as module
 from gateway.account import Trail
 from gateway.demo import cards
-from gateway.question import Bypass
-from gateway.sighting import SIGHTING, Compared, Judgement, Sight, read
+from gateway.question import Bypass, Judgement
+from gateway.sighting import SIGHTING, Compared, Sight, read
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
 from gateway.sightings.thumbnails import Part, draw, served
@@ -59,7 +59,7 @@ SAME = Same(0.4)
 
 
 def compared(name: str = "e1", verdict: Same | Different = SAME, prompt: str | None = None) -> Compared:
-    return Compared(entry(name), 0.99, 0.95, verdict, 0.88, (ASKED,), "asked", prompt)
+    return Compared(entry(name), 0.99, 0.95, verdict, 0.88, (ASKED,), "asked", ("mark",), prompt)
 
 
 def trail(outcome: Compared | None = None, **facts: object) -> Trail:
@@ -198,7 +198,7 @@ async def test_to_forget_entries_takes_their_pictures_out_of_the_file_at_once(op
     jpeg = kept.album.picture(gone.id, 0, Part.STORED)
     assert jpeg is not None
 
-    assert await kept.forget(["e1"]) == 2
+    await kept.forget(frozenset(["e1"]), frozenset())
 
     assert [one.entry for one in kept.of(Sight.NEAR_HIT)] == ["e2"]
     assert kept.of(Sight.NEAR_MISS) == []

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.admin.dashboard import overview, shelf
 from gateway.admin.dashboard.hits import hits
-from gateway.admin.dashboard.page import HEADERS, asset, choice, fragment, page, visitor
+from gateway.admin.dashboard.page import BASE, HEADERS, asset, choice, fragment, page, visitor
 from gateway.admin.dashboard.words import Words
 from gateway.admin.stats import figures
 from gateway.ledger import LedgerFault, Window
@@ -66,7 +66,7 @@ async def _now_of(request: Request, window: Window, words: Words) -> tuple[dict[
     address = str(request.base_url).removesuffix("/cache/")
     fragments = {
         "notices": fragment("notices", words, overview.notices(stats, mode, words), not recent, address),
-        "cards": fragment("cards", words, overview.cards(stats, words)),
+        "cards": fragment("cards", words, overview.cards(stats, running.judgements.report(), f"{BASE}/hits", words)),
         "faster": escape(overview.faster(stats, words)),
         "saved": escape(words(f"chart-saved-{charts['saved']['of']}")),
         "reasons": fragment("reasons", words, overview.rows(stats, words)),

@@ -8,7 +8,8 @@ from cache.verdict import Doubt, Spot
 from gateway.admin.dashboard import reasons
 from gateway.admin.dashboard.overview import iso
 from gateway.admin.dashboard.words import Words
-from gateway.sighting import Judgement, Sight, Sighting
+from gateway.question import Judgement
+from gateway.sighting import Sight, Sighting
 from gateway.sightings.thumbnails import Part
 
 _ORDER: Final = list(Part)
@@ -48,6 +49,7 @@ class Item:
     prompt: str | None
     answers: tuple[tuple[str, str | None], ...]
     judged: Judgement | None
+    may_judge: bool
 
 
 def item(
@@ -84,6 +86,7 @@ def item(
         prompt=prompt,
         answers=answers,
         judged=one.judged,
+        may_judge=one.sight is Sight.NEAR_HIT and not one.shadow,
     )
 
 

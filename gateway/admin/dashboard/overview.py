@@ -53,7 +53,8 @@ class Notice:
     tone: str = "quiet"
 
 
-def cards(stats: Figures, words: Words) -> list[Card]:
+def cards(stats: Figures, judged: Figures, inspector: str, words: Words) -> list[Card]:
+    """`judged` is a reply of /cache/feedback; `inspector` is where near hits can be judged."""
     hits, saved = stats["hits"], stats["saved"]
     rate_says = words("hit-rate-of", hits=words.number(hits["total"]), asked=words.number(stats["asked_of_cache"]))
     tokens = words.number(saved["tokens_in"] + saved["tokens_out"])
@@ -62,7 +63,17 @@ def cards(stats: Figures, words: Words) -> list[Card]:
         Card(words("calls"), words.number(saved["calls"]), words("calls-of", tokens=tokens)),
         _money(stats, words),
         Card(words("time"), words.seconds(saved["upstream_seconds"]), words("time-of")),
+        _trust(judged, inspector, words),
     ]
+
+
+def _trust(judged: Figures, inspector: str, words: Words) -> Card:
+    """What people said of near hits. Of all time: it is a matter of trust, not of the last hour."""
+    if not judged["judged_near"]:
+        return Card(words("wrong"), "–", words("wrong-none"), "quiet", link=inspector)
+    wrong = judged["wrong"].get("near", 0)
+    says = words("wrong-of", judged=words.number(judged["judged_near"]))
+    return Card(words("wrong"), words.number(wrong), says, "bad" if wrong else "good", link=inspector)
 
 
 def _money(stats: Figures, words: Words) -> Card:

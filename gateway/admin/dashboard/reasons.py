@@ -128,6 +128,12 @@ _REASONS: Final[dict[str, tuple[str, str, str, str]]] = {
         "One picture to the guard, but it differs by more than the limit in force allows.",
         "守卫认为是同一图片，但差异超过现行限值。",
     ),
+    "judged-wrong": (
+        "judged wrong before",
+        "曾被判为错误",
+        "A person said that this pair is not one picture, or not one answer.",
+        "有人指出这两张图片不同，或答案不适用。",
+    ),
     # Why the cache was not asked.
     "no-dialect": (
         "not a question about pictures",
