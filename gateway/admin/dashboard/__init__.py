@@ -63,7 +63,7 @@ async def _now_of(request: Request, window: Window, words: Words) -> tuple[dict[
     stats, series = await figures(running, window), await running.ledger.series(window)
     charts = overview.charts(stats, series, words)
     mode, now_s, recent = running.settings.mode, running.clock(), running.sightings.recent()[:_RECENT_SHOWN]
-    address = str(request.base_url).removesuffix("/cache/")
+    address = f"{request.url.scheme}://{request.url.netloc}"
     fragments = {
         "notices": fragment("notices", words, overview.notices(stats, mode, words), not recent, address),
         "cards": fragment("cards", words, overview.cards(stats, running.judgements.report(), f"{BASE}/hits", words)),

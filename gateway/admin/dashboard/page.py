@@ -84,7 +84,12 @@ def page(request: Request, template: str, seen_by: Visitor, **values: Any) -> Re
     """A whole page. `keep` is the query that links to another language or look carry along."""
     keep = "".join(f"{urlencode({name: value})}&" for name, value in request.query_params.items())
     html = _TEMPLATES.get_template(template).render(
-        base=BASE, words=seen_by.words, theme=seen_by.theme, keep=keep, **values
+        session=request.state.who.session is not None,
+        base=BASE,
+        words=seen_by.words,
+        theme=seen_by.theme,
+        keep=keep,
+        **values,
     )
     return HTMLResponse(html, headers=HEADERS)
 

@@ -58,8 +58,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "客户端得到答案的时间（对数坐标）",
     ),
     "chart-latency-faster": (
-        "A hit takes {hit}, a miss {miss}: {times} times as fast",
-        "命中 {hit}，未命中 {miss}：快 {times} 倍",
+        "{hit} instead of {miss}: {times} times as fast",
+        "{hit}，而非 {miss}：快 {times} 倍",
     ),
     "chart-reasons": ("Why not from the cache", "为何未用缓存"),
     "chart-reasons-says": ("Requests that went to the model, by reason", "转发给模型的请求，按原因"),

@@ -7,7 +7,7 @@ const charts = (() => {
   const lang = document.documentElement.lang;
 
   function time(step, starts, exact) {
-    const day = { month: "short", day: "numeric" }, hour = { hour: "2-digit", minute: "2-digit" };
+    const day = { month: "short", day: "numeric" }, hour = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const long = starts.length && starts[starts.length - 1] - starts[0] > 86400 * 1.5;
     const form = step >= 86400 ? day : exact ? { ...day, ...hour } : long ? day : hour;
     const format = new Intl.DateTimeFormat(lang, form);
