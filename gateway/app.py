@@ -20,7 +20,7 @@ from embeddings.base import Loaded
 from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
-from gateway import admin
+from gateway import admin, disk
 from gateway.account import Account, Prices
 from gateway.config import Settings
 from gateway.errors import ConfigError
@@ -70,7 +70,7 @@ def create_app(
     prices = Prices(settings.price, settings.embedding_price)
     account = Account(prices, clock, monotonic, (ledger.count, metrics.count))
     embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
-    metrics.watch(State(product_version(), settings.mode, store.size, lambda: isinstance(embedding.state, Ready)))
+    metrics.watch(_state(settings, store, embedding))
     tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
     upstream = Upstream(settings, monotonic)
     workers = Workers(settings.workers)
@@ -101,6 +101,16 @@ def create_app(
         settings, store, account, ledger, metrics, shadow_log, embedding, monotonic, monotonic(), product_version()
     )
     return app
+
+
+def _state(settings: Settings, store: Store, embedding: EmbeddingService) -> State:
+    def near() -> bool:
+        return isinstance(embedding.state, Ready)
+
+    def free() -> int | None:
+        return disk.free_bytes(settings.cache_dir) if settings.store == "embedded" else None
+
+    return State(product_version(), settings.mode, store.size, near, free)
 
 
 def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:

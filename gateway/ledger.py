@@ -22,8 +22,9 @@ import anyio.to_thread
 from gateway import figures
 from gateway.book import DAY_S, EVER, HOUR_S, MINUTE_S, Book, Damaged, Key
 from gateway.histogram import RELATIVE_ERROR
+from gateway.names import Names
 from gateway.outcome import Outcome
-from gateway.tally import CHOSEN_BY_CLIENTS, NONE, By, Tally, names, tally
+from gateway.tally import By, Tally, names, tally
 
 log = logging.getLogger("lookalike")
 
@@ -31,9 +32,8 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 LEDGER_FILE = "ledger.sqlite"
-OTHER = "other"
 NAMES_MOST: Final = 200
-_NAME_CHARS = 200
+_CHOSEN_BY_CLIENTS = (By.MODEL, By.TENANT)
 # Tallies that may wait for a disk that takes none: a day of minutes with a few names each.
 _WAITING_MOST = 50_000
 
@@ -80,7 +80,7 @@ class Ledger:
         self._adding = threading.Lock()  # what waits, and the names
         self._waiting: defaultdict[Key, Tally] = defaultdict(Counter)
         self._failing = False
-        self._names = {by: self._book.names(by) for by in CHOSEN_BY_CLIENTS}
+        self._names = {by: Names(NAMES_MOST, self._book.names(by)) for by in _CHOSEN_BY_CLIENTS}
 
     def count(self, outcome: Outcome) -> None:
         """Returns at once."""
@@ -88,7 +88,9 @@ class Ledger:
         with self._adding:
             self._waiting[minute, "", ""].update(counts)
             for by, name in names(outcome):
-                self._waiting[minute, by.value, self._known(by, name, outcome.answered)].update(counts)
+                chosen = self._names.get(by)
+                known = chosen.of(name, outcome.answered) if chosen else name
+                self._waiting[minute, by.value, known].update(counts)
 
     def let_go(self, evicted: int, expired: int) -> None:
         """So many entries left the store on their own."""
@@ -148,18 +150,6 @@ class Ledger:
         with self._using:
             self._write()
             self._book.close()
-
-    def _known(self, by: By, name: str, answered: bool) -> str:
-        """The name to count under. The lock is held."""
-        if by not in CHOSEN_BY_CLIENTS or name == NONE:
-            return name
-        known, name = self._names[by], name[:_NAME_CHARS].encode("utf-8", "replace").decode()
-        if name in known:
-            return name
-        if not answered or len(known) >= NAMES_MOST:
-            return OTHER
-        known.add(name)
-        return name
 
     def _read(self, read: Callable[[Book], T]) -> T:
         """What `read` finds, once what waits is written; in a new book if this one is damaged. Raises LedgerFault."""

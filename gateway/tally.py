@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from gateway.histogram import bin_of
+from gateway.names import NONE
 from gateway.outcome import HitClass, Outcome, Saved
 from gateway.shadow import Kind
 
@@ -17,7 +18,7 @@ Tally = Counter[str]
 MICRO = 1_000_000  # of a second
 NANO = 1_000_000_000  # of a currency's unit: a token may cost less than a millionth
 TENANT_DIGITS = 12
-NONE, HIT = "none", "hit"
+HIT = "hit"
 
 
 class By(StrEnum):
@@ -29,10 +30,6 @@ class By(StrEnum):
     DIALECT = "dialect"
     REASON = "reason"
     KIND = "kind"
-
-
-# Names that clients choose; all others are this version's own words, or the operator's.
-CHOSEN_BY_CLIENTS = frozenset({By.MODEL, By.TENANT})
 
 
 def names(outcome: Outcome) -> list[tuple[By, str]]:
