@@ -88,7 +88,7 @@ def create_app(
             closing.callback(ledger.close)
             closing.callback(shadow_log.close)
             if tracing is not None:
-                closing.callback(tracing.close)
+                closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
             embedding.start()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_write_ledger, ledger, store)
