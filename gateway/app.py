@@ -12,7 +12,7 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from cache.stores.base import Clock, Store
+from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
 from cache.stores.private import PrivateStore
@@ -161,9 +161,15 @@ def product_version() -> str:
 async def _write_ledger(ledger: Ledger, store: Store) -> None:
     """What waits, every few seconds; and what the store let go meanwhile."""
     before = store.size()
-    while True:
-        await anyio.sleep(_LEDGER_EVERY_S)
-        size = store.size()
-        ledger.let_go(size.evicted - before.evicted, size.expired - before.expired)
-        before = size
-        await anyio.to_thread.run_sync(ledger.write)
+    try:
+        while True:
+            await anyio.sleep(_LEDGER_EVERY_S)
+            await anyio.to_thread.run_sync(ledger.write)
+            before = _noted(ledger, before, store.size())
+    finally:
+        _noted(ledger, before, store.size())
+
+
+def _noted(ledger: Ledger, before: Size, now: Size) -> Size:
+    ledger.let_go(now.evicted - before.evicted, now.expired - before.expired)
+    return now

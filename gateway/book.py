@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import orjson
 
@@ -34,8 +34,15 @@ _KEPT_S = {
     DAY_S: (3 * 365 * DAY_S, 0),
 }
 
-Key = tuple[int, str, str]  # start of a minute (Unix time), division, name
 Row = tuple[int, int, str, str]  # span, start, division, name
+
+
+class Key(NamedTuple):
+    """What a tally is of."""
+
+    start: int  # of a minute, in Unix time
+    by: str
+    name: str
 
 
 class Damaged(Exception):

@@ -1,12 +1,32 @@
-"""Names that clients choose, so that what is counted by them stays bounded: a model, a tenant's digest. No I/O.
+"""What counts can be divided by and how far back they reach; and the names that clients choose, bounded. No I/O.
 
 Anyone can send any name; a name is believed once the upstream answered it.
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 NONE, OTHER = "none", "other"
 _CHARS = 200
+
+
+class By(StrEnum):
+    """What the counts can be divided by."""
+
+    HIT_CLASS = "hit_class"
+    MODEL = "model"
+    TENANT = "tenant"
+    DIALECT = "dialect"
+    REASON = "reason"
+    KIND = "kind"
+
+
+class Window(StrEnum):
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+    MONTH = "30d"
+    ALL = "all"
 
 
 class Names:

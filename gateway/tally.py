@@ -5,11 +5,10 @@ tallies add up exactly, in any order and over any span of time. `figures.py` rea
 """
 
 from collections import Counter
-from enum import StrEnum
 from typing import assert_never
 
 from gateway.histogram import bin_of
-from gateway.names import NONE
+from gateway.names import NONE, By
 from gateway.outcome import HitClass, Outcome, Saved
 from gateway.shadow import Kind
 
@@ -19,17 +18,6 @@ MICRO = 1_000_000  # of a second
 NANO = 1_000_000_000  # of a currency's unit: a token may cost less than a millionth
 TENANT_DIGITS = 12
 HIT = "hit"
-
-
-class By(StrEnum):
-    """What the counts can be divided by."""
-
-    HIT_CLASS = "hit_class"
-    MODEL = "model"
-    TENANT = "tenant"
-    DIALECT = "dialect"
-    REASON = "reason"
-    KIND = "kind"
 
 
 def names(outcome: Outcome) -> list[tuple[By, str]]:

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from gateway.config import EmbeddingPrice, Price, Settings
 from gateway.demo import cards
-from gateway.ledger import LEDGER_FILE, Window
-from gateway.tally import By
+from gateway.ledger import LEDGER_FILE
+from gateway.names import By, Window
 from tests.fakes.pictures import card, jpeg, png
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.conftest import Build, Stage, gateway_over, serving, wait_until_ready
@@ -126,15 +126,18 @@ def test_statistics_survive_a_restart_and_a_damaged_file_stops_nothing(tmp_path:
 def test_random_traffic_is_counted_as_the_replies_say(stage: Stage):
     """The replies' own headers are the independent count."""
     chance, seen, asked = random.Random(4), Counter[str](), Counter[str]()
-    for _ in range(120):
-        file = card(chance.choice(["48.20", "17.90", "33.05"]))
+    questions = [question(card(price)) for price in ("48.20", "17.90", "33.05")]
+    client = httpx.Client(base_url=stage.gateway, timeout=30)
+    for _ in range(300):
         headers = chance.choice(
             [{}, {}, {}, {"cache-control": "no-cache"}, {"x-lookalike-mode": "off"}, {"range": "bytes=0-"}]
         ) | {"authorization": f"Bearer {chance.choice('ab')}"}
         model = chance.choice(["m", "n"])
-        status = post(stage, file, headers, model=model).headers["cache-status"]
+        body = chance.choice(questions) | {"model": model}
+        status = client.post("/v1/chat/completions", json=body, headers=headers).headers["cache-status"]
         seen[status.split("detail=")[1] if "; hit" in status else status.split("fwd=")[1]] += 1
         asked[model] += "range" not in headers and headers.get("x-lookalike-mode") != "off"
+    client.close()
     report, by_model = stage.stats(), get(stage, "stats", by="model").json()["groups"]["values"]
 
     told = Counter({kind: report["hits"][kind] for kind in ("exact", "pixel", "near")})
@@ -142,7 +145,7 @@ def test_random_traffic_is_counted_as_the_replies_say(stage: Stage):
     told.update({f"bypass; detail={why}": count for why, count in report["bypasses"]["by_reason"].items()})
     told["request; detail=no-cache"] = report["asked_afresh"]
     assert +told == seen
-    assert report["requests"] == 120
+    assert report["requests"] == 300
     assert {group["name"]: group["requests"] for group in by_model if group["name"] != "none"} == asked
 
 

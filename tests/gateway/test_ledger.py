@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ledger import NAMES_MOST, Ledger, LedgerFault, Window
+from gateway.ledger import NAMES_MOST, Ledger, LedgerFault
+from gateway.names import By, Window
 from gateway.outcome import HitClass, Money, Outcome, Saved
 from gateway.question import UNCOUNTED, Usage
-from gateway.tally import By
 from tests.contracts.store_contract import Clock
 
 NOON = 1_766_059_200.0

@@ -15,8 +15,8 @@ from prometheus_client.samples import Sample
 
 from cache.stores.base import Size
 from gateway.metrics import MODELS_MOST, Metrics, State
+from gateway.names import By
 from gateway.outcome import HitClass
-from gateway.tally import By
 from tests.gateway.test_ledger import BYPASS, HIT, MISS
 from tests.test_docs import ROOT, table_words
 

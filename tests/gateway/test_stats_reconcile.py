@@ -18,11 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 from cache.verdict import Doubt
 from gateway.account import Account, Prices, Trail
 from gateway.config import EmbeddingPrice, Price
-from gateway.ledger import Ledger, Window
+from gateway.ledger import Ledger
 from gateway.metrics import Metrics
+from gateway.names import By, Window
 from gateway.question import Bypass, Unstored, Usage
 from gateway.shadow import Agreement, Kind, Observation, WouldServe
-from gateway.tally import By
 from tests.contracts.store_contract import Clock, record
 
 REQUESTS = 5_000
