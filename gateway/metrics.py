@@ -12,8 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cache.stores.base import Size
+from cache.verdict import Doubt
 from gateway.names import NONE, Names
 from gateway.outcome import HitClass, Outcome, Saved
+from gateway.question import Bypass, Unstored
 
 MODELS_MOST: Final = 50
 # Seconds: a hit takes milliseconds, a long answer minutes.
@@ -53,8 +55,11 @@ class Metrics:
         self._shadow = counter("shadow_requests", "Requests of shadow mode by what they would have been", "would_be")
         self._compared = counter("shadow_compared", "Would-be hits beside the model's own answer", "agreed")
         self._models = Names(MODELS_MOST)
-        for hit_class in HitClass:  # so that a rate over them is 0 and not missing
-            self._latency.labels(hit_class)
+        # So that what has not happened yet is 0 and not missing, and the first time it happens is an increase.
+        reasons = (self._misses, Doubt), (self._bypasses, Bypass), (self._unstored, Unstored), (self._latency, HitClass)
+        for metric, words in reasons:
+            for word in words:
+                metric.labels(word)
 
     def count(self, outcome: Outcome) -> None:
         """Called from one thread, the event loop's."""

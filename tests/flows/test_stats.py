@@ -1,6 +1,7 @@
 """What the gateway says of itself, over HTTP: statistics by window and group, series, metrics and health."""
 
 import random
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
+from embeddings.base import EmbedderUnavailable, Loaded
+from embeddings.dct import DctEmbedder
 from gateway.config import EmbeddingPrice, Price, Settings
 from gateway.demo import cards
 from gateway.ledger import LEDGER_FILE
@@ -186,6 +189,36 @@ def test_probes_have_status_codes(build: Build):
 
     assert get(stage, "health/live").status_code == 200
     assert get(stage, "health/ready").json()["status"] == "ready"
+    assert get(stage, "health/ready", embedder="1").status_code == 200
+
+
+def test_a_rollout_can_wait_for_the_embedder(build: Build, monkeypatch: pytest.MonkeyPatch):
+    go = threading.Event()
+
+    def slowly(settings: Settings) -> Loaded:
+        go.wait(10)
+        return Loaded(DctEmbedder())
+
+    monkeypatch.setattr("gateway.app.load_embedder", slowly)
+    stage = build(near=False)
+
+    assert get(stage, "health/ready").status_code == 200
+    waiting = get(stage, "health/ready", embedder="1")
+    assert (waiting.status_code, waiting.json()["status"]) == (503, "not-ready")
+    assert "lookalike_embedder_ready 0.0" in get(stage, "metrics").text
+    go.set()
+    wait_until_ready(stage)
+    assert get(stage, "health/ready", embedder="1").status_code == 200
+
+
+def test_no_embedder_is_a_problem_in_words(build: Build, monkeypatch: pytest.MonkeyPatch):
+    def fail(settings: Settings) -> Loaded:
+        raise EmbedderUnavailable("no weights here")
+
+    monkeypatch.setattr("gateway.app.load_embedder", fail)
+    stage = build()
+
+    assert (stage.health()["status"], stage.health()["problems"]) == ("degraded", ["no near hits: no weights here"])
     assert get(stage, "health/ready", embedder="1").status_code == 200
 
 
