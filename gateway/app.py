@@ -1,5 +1,6 @@
 """The composition root: settings to objects, routes, start and stop. Nothing is decided here."""
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,6 +35,8 @@ from gateway.receive import Gateway
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.tracing import Tracing
 from gateway.watch import Watch
+
+log = logging.getLogger("lookalike")
 
 _LEDGER_EVERY_S = 5.0
 
@@ -164,7 +167,10 @@ async def _write_ledger(ledger: Ledger, store: Store) -> None:
     try:
         while True:
             await anyio.sleep(_LEDGER_EVERY_S)
-            await anyio.to_thread.run_sync(ledger.write)
+            try:
+                await anyio.to_thread.run_sync(ledger.write)
+            except Exception:  # counting must not take the gateway down
+                log.exception("the statistics could not be written")
             before = _noted(ledger, before, store.size())
     finally:
         _noted(ledger, before, store.size())

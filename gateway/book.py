@@ -7,6 +7,7 @@ A row's counts are JSON. Old rows go as new ones come, so the file's size is bou
 A file that cannot be read is set aside, never the reason why a gateway does not start.
 """
 
+import json  # not orjson: a sum may outgrow 64 bits
 import logging
 import sqlite3
 from collections import Counter, defaultdict
@@ -14,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
-
-import orjson
 
 from gateway.tally import Tally
 
@@ -91,7 +90,7 @@ class Book:
         with self._reporting_damage(), self._connection:
             for row, tally in changed.items():
                 tally.update(self._row(row))
-                self._connection.execute("REPLACE INTO tallies VALUES (?, ?, ?, ?, ?)", (*row, orjson.dumps(tally)))
+                self._connection.execute("REPLACE INTO tallies VALUES (?, ?, ?, ?, ?)", (*row, json.dumps(tally)))
             self._prune(now_s)
         self._pruned_s = now_s - now_s % MINUTE_S
 
@@ -188,8 +187,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _tally(counts: bytes) -> Tally:
     try:
-        read = orjson.loads(counts)
-    except orjson.JSONDecodeError as error:
+        read = json.loads(counts)
+    except (ValueError, TypeError) as error:
         raise Damaged(f"counts that are not JSON: {error}") from error
     if not isinstance(read, dict) or not all(type(count) is int for count in read.values()):
         raise Damaged("counts that are no counts")

@@ -35,6 +35,8 @@ NAMES_MOST: Final = 200
 _CHOSEN_BY_CLIENTS = (By.MODEL, By.TENANT)
 # Tallies that may wait for a disk that takes none: a day of minutes with a few names each.
 _WAITING_MOST = 50_000
+# Outcomes that may wait for a thread to count them: minutes of a busy gateway, while a disk hangs.
+_NOTED_MOST = 100_000
 
 
 class LedgerFault(Exception):
@@ -60,6 +62,15 @@ _RULERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Entries that left the store on their own."""
+
+    time_s: float
+    evicted: int
+    expired: int
+
+
 class Ledger:
     """`file` None: in memory only. `count` may be called from any thread, and so may the rest, which blocks."""
 
@@ -67,8 +78,8 @@ class Ledger:
         self._file = file
         self._clock = clock
         self._book = Book.open(file)
-        self._noting = threading.Lock()  # guards the next line
-        self._noted: list[Outcome] = []
+        self._noting = threading.Lock()  # guards the next line; held for moments only
+        self._noted: list[Outcome | LetGo] = []
         self._using = threading.Lock()  # guards everything below, and the book
         self._waiting: defaultdict[Key, Tally] = defaultdict(Counter)
         self._failing = False
@@ -76,17 +87,15 @@ class Ledger:
 
     def count(self, outcome: Outcome) -> None:
         """Returns at once: a request's way is no place to count."""
-        with self._noting:
-            self._noted.append(outcome)
+        self._note(outcome)
 
     def let_go(self, evicted: int, expired: int) -> None:
-        """So many entries left the store on their own. Blocking, as everything below."""
+        """So many entries left the store on their own. Returns at once, too."""
         if evicted or expired:
-            with self._using:
-                self._wait(Key(_floor(self._clock(), MINUTE_S), "", ""), Counter(evicted=evicted, expired=expired))
+            self._note(LetGo(self._clock(), evicted, expired))
 
     def write(self) -> None:
-        """What cannot be written waits for the next time."""
+        """What cannot be written waits for the next time. Blocking, as what follows."""
         with self._using:
             self._write()
 
@@ -154,8 +163,11 @@ class Ledger:
         """The book's lock is held."""
         with self._noting:
             noted, self._noted = self._noted, []
-        for outcome in noted:
-            self._tally(outcome)
+        for one in noted:
+            try:
+                self._tally(one)
+            except Exception:  # one that cannot be counted must not keep the others from it
+                log.exception("an outcome could not be counted")
         if not self._waiting:
             return
         try:
@@ -167,7 +179,20 @@ class Ledger:
                 log.warning("the ledger cannot be written: %s; its counts wait in memory", error)
             self._failing = True
 
-    def _tally(self, outcome: Outcome) -> None:
+    def _note(self, one: Outcome | LetGo) -> None:
+        with self._noting:
+            if len(self._noted) < _NOTED_MOST:
+                self._noted.append(one)
+
+    def _tally(self, one: Outcome | LetGo) -> None:
+        match one:
+            case LetGo(time_s, evicted, expired):
+                key = Key(_floor(time_s, MINUTE_S), "", "")
+                self._wait(key, Counter(evicted=evicted, expired=expired))
+            case Outcome():
+                self._tally_outcome(one)
+
+    def _tally_outcome(self, outcome: Outcome) -> None:
         counts, minute = tally(outcome), _floor(outcome.ended_s, MINUTE_S)
         self._wait(Key(minute, "", ""), counts)
         for by, name in names(outcome):

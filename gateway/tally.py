@@ -15,6 +15,7 @@ from gateway.shadow import Kind
 Tally = Counter[str]
 
 MICRO = 1_000_000  # of a second
+_SECONDS_MOST = 1e9  # of one request: more is a clock that was set, or no number
 NANO = 1_000_000_000  # of a currency's unit: a token may cost less than a millionth
 TENANT_DIGITS = 12
 HIT = "hit"
@@ -126,7 +127,7 @@ def _saved(made: Tally, prefix: str, saved: Saved) -> None:
 
 
 def _micro(seconds: float) -> int:
-    return round(max(seconds, 0.0) * MICRO)
+    return round(min(max(seconds, 0.0), _SECONDS_MOST) * MICRO)
 
 
 def _nano(amount: float) -> int:

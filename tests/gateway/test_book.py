@@ -74,6 +74,14 @@ def test_what_was_added_is_there_after_a_kill(file: Path) -> None:
         assert again.total(EVER, 0) == {"": some(1)}
 
 
+def test_a_sum_may_outgrow_what_a_machine_word_holds() -> None:
+    book = Book.open(None)
+    for _ in range(3):
+        book.add({Key(NOON, "", ""): some(2**63 - 1)}, NOON)
+
+    assert book.total(EVER, 0) == {"": some(3 * (2**63 - 1))}
+
+
 def test_the_file_is_for_its_owner_only(file: Path) -> None:
     written(file, NOON).close()
 
