@@ -235,7 +235,7 @@ class Account:
             tenant=trail.tenant,
             reason=trail.reason,
             kinds=trail.kinds,
-            stages_s=trail.stages_s,
+            stages_s=dict(trail.stages_s),
             error=trail.error,
             stored=trail.stored is not None,
             unstored=trail.unstored,

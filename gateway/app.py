@@ -1,5 +1,6 @@
 """The composition root: settings to objects, routes, start and stop. Nothing is decided here."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +12,7 @@ import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 
-from cache.stores.base import Clock, Store
+from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
 from cache.stores.private import PrivateStore
@@ -19,7 +20,7 @@ from embeddings.base import Loaded
 from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
-from gateway import admin
+from gateway import admin, disk
 from gateway.account import Account, Prices
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
@@ -40,6 +41,8 @@ from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
 from gateway.tracing import Tracing
 from gateway.watch import Watch
+
+log = logging.getLogger("lookalike")
 
 _LEDGER_EVERY_S = 5.0
 
@@ -96,7 +99,7 @@ def create_app(
     account = Account(prices, clock, monotonic, (ledger.count, metrics.count))
     judgements, audit = Judgements(_file(settings, JUDGEMENTS_FILE)), Audit(_file(settings, AUDIT_FILE), clock)
     embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
-    metrics.watch(State(product_version(), settings.mode, store.size, lambda: isinstance(embedding.state, Ready)))
+    metrics.watch(_state(settings, store, embedding))
     tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
     upstream = Upstream(settings, monotonic)
     workers = Workers(settings.workers)
@@ -117,7 +120,7 @@ def create_app(
             closing.callback(shadow_log.close)
             closing.callback(sightings.close)
             if tracing is not None:
-                closing.callback(tracing.close)
+                closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
             embedding.start()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_write_ledger, ledger, store)
@@ -148,6 +151,16 @@ def create_app(
         keepers=[sightings.forget],
     )
     return app
+
+
+def _state(settings: Settings, store: Store, embedding: EmbeddingService) -> State:
+    def near() -> bool:
+        return isinstance(embedding.state, Ready)
+
+    def free() -> int | None:
+        return disk.free_bytes(settings.cache_dir) if settings.store == "embedded" else None
+
+    return State(product_version(), settings.mode, store.size, near, free)
 
 
 def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
@@ -203,9 +216,18 @@ def product_version() -> str:
 async def _write_ledger(ledger: Ledger, store: Store) -> None:
     """What waits, every few seconds; and what the store let go meanwhile."""
     before = store.size()
-    while True:
-        await anyio.sleep(_LEDGER_EVERY_S)
-        size = store.size()
-        ledger.let_go(size.evicted - before.evicted, size.expired - before.expired)
-        before = size
-        await anyio.to_thread.run_sync(ledger.write)
+    try:
+        while True:
+            await anyio.sleep(_LEDGER_EVERY_S)
+            try:
+                await anyio.to_thread.run_sync(ledger.write)
+            except Exception:  # counting must not take the gateway down
+                log.exception("the statistics could not be written")
+            before = _noted(ledger, before, store.size())
+    finally:
+        _noted(ledger, before, store.size())
+
+
+def _noted(ledger: Ledger, before: Size, now: Size) -> Size:
+    ledger.let_go(now.evicted - before.evicted, now.expired - before.expired)
+    return now

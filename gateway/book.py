@@ -7,15 +7,14 @@ A row's counts are JSON. Old rows go as new ones come, so the file's size is bou
 A file that cannot be read is set aside, never the reason why a gateway does not start.
 """
 
+import json  # not orjson: a sum may outgrow 64 bits
 import logging
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
-
-import orjson
+from typing import Final, NamedTuple, Self
 
 from gateway.tally import Tally
 
@@ -34,8 +33,15 @@ _KEPT_S = {
     DAY_S: (3 * 365 * DAY_S, 0),
 }
 
-Key = tuple[int, str, str]  # start of a minute (Unix time), division, name
 Row = tuple[int, int, str, str]  # span, start, division, name
+
+
+class Key(NamedTuple):
+    """What a tally is of."""
+
+    start: int  # of a minute, in Unix time
+    by: str
+    name: str
 
 
 class Damaged(Exception):
@@ -84,7 +90,7 @@ class Book:
         with self._reporting_damage(), self._connection:
             for row, tally in changed.items():
                 tally.update(self._row(row))
-                self._connection.execute("REPLACE INTO tallies VALUES (?, ?, ?, ?, ?)", (*row, orjson.dumps(tally)))
+                self._connection.execute("REPLACE INTO tallies VALUES (?, ?, ?, ?, ?)", (*row, json.dumps(tally)))
             self._prune(now_s)
         self._pruned_s = now_s - now_s % MINUTE_S
 
@@ -181,8 +187,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _tally(counts: bytes) -> Tally:
     try:
-        read = orjson.loads(counts)
-    except orjson.JSONDecodeError as error:
+        read = json.loads(counts)
+    except (ValueError, TypeError) as error:
         raise Damaged(f"counts that are not JSON: {error}") from error
     if not isinstance(read, dict) or not all(type(count) is int for count in read.values()):
         raise Damaged("counts that are no counts")

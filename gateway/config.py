@@ -201,11 +201,13 @@ class Settings(BaseSettings):
             raise ValueError(f'"{twice[0]}" is given twice')
         return (*(kind for kind in DEFAULT_KINDS if kind.name not in names), *value)
 
-    @field_validator("upstream")
+    @field_validator("upstream", "otlp_endpoint")
     @classmethod
-    def is_a_base_url(cls, value: str) -> str:
+    def is_a_base_url(cls, value: str | None) -> str | None:
         import httpx
 
+        if value is None:
+            return None
         try:
             url = httpx.URL(value)
         except httpx.InvalidURL as error:

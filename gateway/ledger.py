@@ -1,7 +1,7 @@
 """The ledger: every outcome counted in buckets of time, by name. What `/cache/stats` shows comes from here.
 
-    count()    the event loop; adds to what waits, in memory
-    write()    a worker thread, every few seconds; what waits goes to the book in one transaction
+    count()    the event loop; notes the outcome, and no more
+    write()    a worker thread, every few seconds; outcomes are tallied and go to the book in one transaction
     report()   a worker thread; writes first, so that what was counted is in it
 
 How many names there can be is bounded: what clients choose is believed only once the upstream answered it.
@@ -13,7 +13,6 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,8 +21,9 @@ import anyio.to_thread
 from gateway import figures
 from gateway.book import DAY_S, EVER, HOUR_S, MINUTE_S, Book, Damaged, Key
 from gateway.histogram import RELATIVE_ERROR
+from gateway.names import By, Names, Window
 from gateway.outcome import Outcome
-from gateway.tally import CHOSEN_BY_CLIENTS, NONE, By, Tally, names, tally
+from gateway.tally import Tally, names, tally
 
 log = logging.getLogger("lookalike")
 
@@ -31,23 +31,16 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 LEDGER_FILE = "ledger.sqlite"
-OTHER = "other"
 NAMES_MOST: Final = 200
-_NAME_CHARS = 200
+_CHOSEN_BY_CLIENTS = (By.MODEL, By.TENANT)
 # Tallies that may wait for a disk that takes none: a day of minutes with a few names each.
 _WAITING_MOST = 50_000
+# Outcomes that may wait for a thread to count them: minutes of a busy gateway, while a disk hangs.
+_NOTED_MOST = 100_000
 
 
 class LedgerFault(Exception):
     """The disk does not give what is on it. Counting goes on."""
-
-
-class Window(StrEnum):
-    HOUR = "1h"
-    DAY = "24h"
-    WEEK = "7d"
-    MONTH = "30d"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +62,40 @@ _RULERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Entries that left the store on their own."""
+
+    time_s: float
+    evicted: int
+    expired: int
+
+
 class Ledger:
-    """`file` None: in memory only. Counts may come from any thread."""
+    """`file` None: in memory only. `count` may be called from any thread, and so may the rest, which blocks."""
 
     def __init__(self, file: Path | None, clock: Clock) -> None:
         self._file = file
         self._clock = clock
         self._book = Book.open(file)
-        self._using = threading.Lock()  # the book
-        self._adding = threading.Lock()  # what waits, and the names
+        self._noting = threading.Lock()  # guards the next line; held for moments only
+        self._noted: list[Outcome | LetGo] = []
+        self._using = threading.Lock()  # guards everything below, and the book
         self._waiting: defaultdict[Key, Tally] = defaultdict(Counter)
         self._failing = False
-        self._names = {by: self._book.names(by) for by in CHOSEN_BY_CLIENTS}
+        self._names = {by: Names(NAMES_MOST, self._book.names(by)) for by in _CHOSEN_BY_CLIENTS}
 
     def count(self, outcome: Outcome) -> None:
-        """Returns at once."""
-        counts, minute = tally(outcome), _floor(outcome.ended_s, MINUTE_S)
-        with self._adding:
-            self._waiting[minute, "", ""].update(counts)
-            for by, name in names(outcome):
-                self._waiting[minute, by.value, self._known(by, name, outcome.answered)].update(counts)
+        """Returns at once: a request's way is no place to count."""
+        self._note(outcome)
 
     def let_go(self, evicted: int, expired: int) -> None:
-        """So many entries left the store on their own."""
+        """So many entries left the store on their own. Returns at once, too."""
         if evicted or expired:
-            with self._adding:
-                self._waiting[_floor(self._clock(), MINUTE_S), "", ""].update(evicted=evicted, expired=expired)
+            self._note(LetGo(self._clock(), evicted, expired))
 
     def write(self) -> None:
-        """Blocking. What cannot be written waits for the next time."""
+        """What cannot be written waits for the next time. Blocking, as what follows."""
         with self._using:
             self._write()
 
@@ -110,7 +108,7 @@ class Ledger:
         return await anyio.to_thread.run_sync(self.series_now, window)
 
     def report_now(self, window: Window = Window.ALL, by: By | None = None) -> dict[str, Any]:
-        """`report`, blocking."""
+        """`report`, in this thread."""
         ruler, now_s = _RULERS[window], self._clock()
         since = _floor(now_s, ruler.span_s) - ruler.length_s if ruler.span_s else 0
 
@@ -127,7 +125,7 @@ class Ledger:
         return report
 
     def series_now(self, window: Window) -> dict[str, Any]:
-        """`series`, blocking."""
+        """`series`, in this thread."""
         ruler, now_s = _RULERS[window], self._clock()
         last = _floor(now_s, ruler.step_s)
         since = last - ruler.length_s if ruler.length_s else 0
@@ -149,18 +147,6 @@ class Ledger:
             self._write()
             self._book.close()
 
-    def _known(self, by: By, name: str, answered: bool) -> str:
-        """The name to count under. The lock is held."""
-        if by not in CHOSEN_BY_CLIENTS or name == NONE:
-            return name
-        known, name = self._names[by], name[:_NAME_CHARS].encode("utf-8", "replace").decode()
-        if name in known:
-            return name
-        if not answered or len(known) >= NAMES_MOST:
-            return OTHER
-        known.add(name)
-        return name
-
     def _read(self, read: Callable[[Book], T]) -> T:
         """What `read` finds, once what waits is written; in a new book if this one is damaged. Raises LedgerFault."""
         with self._using:
@@ -175,31 +161,54 @@ class Ledger:
 
     def _write(self) -> None:
         """The book's lock is held."""
-        with self._adding:
-            waiting, self._waiting = self._waiting, defaultdict(Counter)
-        if not waiting:
+        with self._noting:
+            noted, self._noted = self._noted, []
+        for one in noted:
+            try:
+                self._tally(one)
+            except Exception:  # one that cannot be counted must not keep the others from it
+                log.exception("an outcome could not be counted")
+        if not self._waiting:
             return
         try:
-            self._add(waiting)
+            self._add()
+            self._waiting.clear()
             self._failing = False
         except (Damaged, sqlite3.Error) as error:
             if not self._failing:
                 log.warning("the ledger cannot be written: %s; its counts wait in memory", error)
             self._failing = True
-            self._wait_again(waiting)
 
-    def _add(self, waiting: dict[Key, Tally]) -> None:
+    def _note(self, one: Outcome | LetGo) -> None:
+        with self._noting:
+            if len(self._noted) < _NOTED_MOST:
+                self._noted.append(one)
+
+    def _tally(self, one: Outcome | LetGo) -> None:
+        match one:
+            case LetGo(time_s, evicted, expired):
+                key = Key(_floor(time_s, MINUTE_S), "", "")
+                self._wait(key, Counter(evicted=evicted, expired=expired))
+            case Outcome():
+                self._tally_outcome(one)
+
+    def _tally_outcome(self, outcome: Outcome) -> None:
+        counts, minute = tally(outcome), _floor(outcome.ended_s, MINUTE_S)
+        self._wait(Key(minute, "", ""), counts)
+        for by, name in names(outcome):
+            chosen = self._names.get(by)
+            self._wait(Key(minute, by.value, chosen.of(name, outcome.answered) if chosen else name), counts)
+
+    def _wait(self, key: Key, counts: Tally) -> None:
+        if key in self._waiting or len(self._waiting) < _WAITING_MOST:
+            self._waiting[key].update(counts)
+
+    def _add(self) -> None:
         try:
-            self._book.add(waiting, self._clock())
+            self._book.add(self._waiting, self._clock())
         except Damaged as damage:
             self._begin_anew(damage)
-            self._book.add(waiting, self._clock())
-
-    def _wait_again(self, waiting: dict[Key, Tally]) -> None:
-        with self._adding:
-            for key, counts in waiting.items():
-                if key in self._waiting or len(self._waiting) < _WAITING_MOST:
-                    self._waiting[key].update(counts)
+            self._book.add(self._waiting, self._clock())
 
     def _begin_anew(self, damage: Damaged) -> None:
         self._book.close()

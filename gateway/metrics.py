@@ -12,10 +12,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cache.stores.base import Size
+from cache.verdict import Doubt
+from gateway.names import NONE, Names
 from gateway.outcome import HitClass, Outcome, Saved
+from gateway.question import Bypass, Unstored
 
 MODELS_MOST: Final = 50
-NONE, OTHER = "none", "other"
 # Seconds: a hit takes milliseconds, a long answer minutes.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _AGES_S = (60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
@@ -52,14 +54,19 @@ class Metrics:
         self._ages = histogram("served_age_seconds", "Age of answers from the cache", buckets=_AGES_S)
         self._shadow = counter("shadow_requests", "Requests of shadow mode by what they would have been", "would_be")
         self._compared = counter("shadow_compared", "Would-be hits beside the model's own answer", "agreed")
-        self._models: set[str] = set()
-        for hit_class in HitClass:  # so that a rate over them is 0 and not missing
-            self._latency.labels(hit_class)
+        self._models = Names(MODELS_MOST)
+        # So that what has not happened yet is 0 and not missing, and the first time it happens is an increase.
+        reasons = (self._misses, Doubt), (self._bypasses, Bypass), (self._unstored, Unstored), (self._latency, HitClass)
+        for metric, words in reasons:
+            for word in words:
+                metric.labels(word)
 
     def count(self, outcome: Outcome) -> None:
         """Called from one thread, the event loop's."""
         hit_class = outcome.hit_class
-        self._requests.labels(hit_class, outcome.dialect or NONE, self._model(outcome)).inc()
+        self._requests.labels(
+            hit_class, outcome.dialect or NONE, self._models.of(outcome.model, outcome.answered)
+        ).inc()
         self._latency.labels(hit_class).observe(outcome.seconds)
         for stage, seconds in outcome.stages_s.items():
             self._stages.labels(stage).observe(seconds)
@@ -86,15 +93,6 @@ class Metrics:
     def watch(self, what: "Collector") -> None:
         """Ask this, too, at each scrape."""
         self.registry.register(what)
-
-    def _model(self, outcome: Outcome) -> str:
-        if outcome.model is None:
-            return NONE
-        if outcome.model not in self._models:
-            if not outcome.answered or len(self._models) >= MODELS_MOST:
-                return OTHER
-            self._models.add(outcome.model)
-        return outcome.model
 
     def _save(self, saved: Saved) -> None:
         for basis, usage in (("counted", saved.counted), ("estimated", saved.estimated)):
@@ -124,10 +122,19 @@ class Metrics:
 class State(Collector):
     """What the gateway is at this moment, asked at each scrape."""
 
-    def __init__(self, version: str, mode: str, size: Callable[[], Size], near: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        version: str,
+        mode: str,
+        size: Callable[[], Size],
+        near: Callable[[], bool],
+        disk: Callable[[], int | None],
+    ) -> None:
+        """`disk` gives the bytes that are free; None where there is none."""
         self._version, self._mode = version, mode
         self._size = size
         self._near = near
+        self._disk = disk
 
     def collect(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("lookalike_info", "This gateway; always 1", labels=("version", "mode"))
@@ -138,6 +145,8 @@ class State(Collector):
         yield GaugeMetricFamily("lookalike_store_entries", "Stored answers", size.entries)
         yield GaugeMetricFamily("lookalike_store_bytes", "Bytes of stored answers and evidence", size.bytes)
         yield GaugeMetricFamily("lookalike_store_bytes_max", "Bytes beyond which the least used go", size.bytes_max)
+        if (free := self._disk()) is not None:
+            yield GaugeMetricFamily("lookalike_disk_free_bytes", "Room on the store's disk", free)
         yield CounterMetricFamily("lookalike_store_evicted", "Answers that went for lack of room", size.evicted)
         yield CounterMetricFamily("lookalike_store_expired", "Answers that went for their age", size.expired)
         yield CounterMetricFamily("lookalike_store_set_aside", "Answers found damaged and set aside", size.set_aside)

@@ -5,34 +5,20 @@ tallies add up exactly, in any order and over any span of time. `figures.py` rea
 """
 
 from collections import Counter
-from enum import StrEnum
 from typing import assert_never
 
 from gateway.histogram import bin_of
+from gateway.names import NONE, By
 from gateway.outcome import HitClass, Outcome, Saved
 from gateway.shadow import Kind
 
 Tally = Counter[str]
 
 MICRO = 1_000_000  # of a second
+_SECONDS_MOST = 1e9  # of one request: more is a clock that was set, or no number
 NANO = 1_000_000_000  # of a currency's unit: a token may cost less than a millionth
 TENANT_DIGITS = 12
-NONE, HIT = "none", "hit"
-
-
-class By(StrEnum):
-    """What the counts can be divided by."""
-
-    HIT_CLASS = "hit_class"
-    MODEL = "model"
-    TENANT = "tenant"
-    DIALECT = "dialect"
-    REASON = "reason"
-    KIND = "kind"
-
-
-# Names that clients choose; all others are this version's own words, or the operator's.
-CHOSEN_BY_CLIENTS = frozenset({By.MODEL, By.TENANT})
+HIT = "hit"
 
 
 def names(outcome: Outcome) -> list[tuple[By, str]]:
@@ -141,7 +127,7 @@ def _saved(made: Tally, prefix: str, saved: Saved) -> None:
 
 
 def _micro(seconds: float) -> int:
-    return round(max(seconds, 0.0) * MICRO)
+    return round(min(max(seconds, 0.0), _SECONDS_MOST) * MICRO)
 
 
 def _nano(amount: float) -> int:

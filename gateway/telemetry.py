@@ -21,6 +21,8 @@ Clock = Callable[[], float]
 _CONTEXT = TraceContextTextMapPropagator()
 _FIELDS = (b"traceparent", b"tracestate")
 _UPSTREAM = "upstream"
+# A collector that does not answer must not hold up a shutdown, which waits for the last batch.
+_EXPORT_S = 3
 # Facts of the log line under OpenTelemetry's own names; all others are "lookalike.…".
 _NAMES = {
     "method": "http.request.method",
@@ -36,7 +38,7 @@ def to_collector(endpoint: str) -> SpanProcessor:
     """Sends spans in batches to the OTLP/HTTP endpoint with this base URL."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    exporter: SpanExporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+    exporter: SpanExporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_S)
     return BatchSpanProcessor(exporter)
 
 

@@ -4,8 +4,6 @@ Requests are served whatever the cache's state: at the worst they are forwarded.
 no gateway unready, or a full disk would take down what does not need it; `problems` in the full report says it.
 """
 
-import shutil
-from pathlib import Path
 from typing import Any, assert_never
 
 import anyio.to_thread
@@ -14,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from cache.errors import CacheFault
 from embeddings.batching import Failed, Loading, Ready, State
+from gateway import disk
 from gateway.config import Settings
 
 STRICT_LIMITS = (
@@ -41,9 +40,9 @@ async def ready(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """Always 200. With `?check=store`, every row of the store is read and compared, which takes its time."""
     running = request.app.state.running
-    size, disk = running.store.size(), await anyio.to_thread.run_sync(_disk, running.settings)
+    size, room = running.store.size(), await anyio.to_thread.run_sync(_disk, running.settings)
     store = {"kind": running.settings.store, "entries": size.entries, "set_aside": size.set_aside}
-    problems = _problems(running.embedding.state, disk)
+    problems = _problems(running.embedding.state, room)
     if request.query_params.get("check") == "store":
         store["wrong"] = wrong = await _check(running.store)
         problems += [f"the store: {each}" for each in wrong]
@@ -58,7 +57,7 @@ async def health(request: Request) -> Response:
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
             "store": store,
-            "disk": disk,
+            "disk": room,
         }
     )
 
@@ -71,24 +70,18 @@ async def _check(store: Any) -> list[str]:
     return wrong
 
 
-def _problems(state: State, disk: dict[str, int] | None) -> list[str]:
+def _problems(state: State, room: dict[str, int] | None) -> list[str]:
     problems = []
     if isinstance(state, Failed):
         problems.append(f"no near hits: {state.why}")
-    if disk is not None and disk["free_bytes"] < _FREE_BYTES_MIN:
-        problems.append(f"the disk of the store has only {disk['free_bytes'] // 2**20} MiB left")
+    if room is not None and room["free_bytes"] < _FREE_BYTES_MIN:
+        problems.append(f"the disk of the store has only {room['free_bytes'] // 2**20} MiB left")
     return problems
 
 
 def _disk(settings: Settings) -> dict[str, int] | None:
     """Room where the store is; None for a store in memory. Blocking."""
-    if settings.store == "memory":
-        return None
-    try:
-        usage = shutil.disk_usage(Path(settings.cache_dir))
-    except OSError:  # the directory was taken away: no room there
-        return {"free_bytes": 0, "total_bytes": 0}
-    return {"free_bytes": usage.free, "total_bytes": usage.total}
+    return {"free_bytes": disk.free_bytes(settings.cache_dir)} if settings.store == "embedded" else None
 
 
 def privacy(settings: Settings) -> dict[str, str]:

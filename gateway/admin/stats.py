@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.admin.health import describe, privacy
-from gateway.ledger import LedgerFault, Window
-from gateway.tally import By
+from gateway.ledger import LedgerFault
+from gateway.names import By, Window
 
 _SETTLE_S = 1.0
 Word = TypeVar("Word", bound=StrEnum)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.book import DAY_S, EVER, HOUR_S, MINUTE_S, Book, Damaged
+from gateway.book import DAY_S, EVER, HOUR_S, MINUTE_S, Book, Damaged, Key
 
 NOON = 1_766_059_200  # 2025-12-18 12:00 UTC
 
@@ -25,7 +25,7 @@ def some(count: int) -> Counter[str]:
 def written(file: Path | None, *starts: int, by: str = "", name: str = "") -> Book:
     book = Book.open(file)
     for start in starts:
-        book.add({(start, by, name): some(1)}, start)
+        book.add({Key(start, by, name): some(1)}, start)
     return book
 
 
@@ -42,7 +42,8 @@ def test_a_delta_is_added_to_its_minute_hour_day_and_to_all_time() -> None:
 
 def test_counts_by_name_are_apart_from_the_whole_and_from_other_divisions() -> None:
     book = Book.open(None)
-    book.add({(NOON, "model", "a"): some(2), (NOON, "model", "b"): some(1), (NOON, "tenant", "a"): some(5)}, NOON)
+    counts = {("model", "a"): some(2), ("model", "b"): some(1), ("tenant", "a"): some(5)}
+    book.add({Key(NOON, *named): count for named, count in counts.items()}, NOON)
 
     assert book.total(EVER, 0, "model") == {"a": some(2), "b": some(1)}
     assert book.names("model") == {"a", "b"}
@@ -71,6 +72,14 @@ def test_what_was_added_is_there_after_a_kill(file: Path) -> None:
 
     with closing(Book.open(file)) as again:
         assert again.total(EVER, 0) == {"": some(1)}
+
+
+def test_a_sum_may_outgrow_what_a_machine_word_holds() -> None:
+    book = Book.open(None)
+    for _ in range(3):
+        book.add({Key(NOON, "", ""): some(2**63 - 1)}, NOON)
+
+    assert book.total(EVER, 0) == {"": some(3 * (2**63 - 1))}
 
 
 def test_the_file_is_for_its_owner_only(file: Path) -> None:
@@ -124,7 +133,7 @@ def test_counts_that_are_none_are_damage(file: Path, counts: bytes) -> None:
         with pytest.raises(Damaged):
             book.total(EVER, 0)
         with pytest.raises(Damaged):
-            book.add({(NOON, "", ""): some(1)}, NOON)
+            book.add({Key(NOON, "", ""): some(1)}, NOON)
 
 
 def test_where_there_can_be_no_file_the_book_is_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

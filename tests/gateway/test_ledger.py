@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ledger import NAMES_MOST, Ledger, LedgerFault, Window
+from gateway.ledger import NAMES_MOST, Ledger, LedgerFault
+from gateway.names import By, Window
 from gateway.outcome import HitClass, Money, Outcome, Saved
 from gateway.question import UNCOUNTED, Usage
-from gateway.tally import By
 from tests.contracts.store_contract import Clock
 
 NOON = 1_766_059_200.0
 HOUR, DAY = 3600, 86_400
+SAVED = Saved(Usage(10, 2), UNCOUNTED, 1.5, 0.0, Money("EUR", 0.5), by_estimate=False)
 HIT = Outcome(
     NOON,
     HitClass.NEAR,
@@ -24,7 +25,7 @@ HIT = Outcome(
     dialect="openai-chat",
     model="m",
     tenant="t",
-    saved=Saved(Usage(10, 2), UNCOUNTED, 1.5, 0.0, Money("EUR", 0.5), by_estimate=False),
+    saved=SAVED,
     served_age_s=60.0,
 )
 MISS = Outcome(NOON, HitClass.MISS, answered=True, seconds=2.0, dialect="openai-chat", model="m", reason="new-picture")
@@ -117,7 +118,7 @@ def test_requests_are_divided_by_what_they_are(ledger: Ledger, by: By, found: di
 
 
 def test_a_groups_figures_are_its_own(ledger: Ledger) -> None:
-    other = replace(HIT, model="n", saved=replace(HIT.saved, money=None), seconds=0.5)  # type: ignore[type-var]
+    other = replace(HIT, model="n", saved=replace(SAVED, money=None), seconds=0.5)
     counted(ledger, HIT, HIT, other, replace(MISS, model="n"))
     one, two = sorted(ledger.report_now(by=By.MODEL)["groups"]["values"], key=lambda group: group["name"])
 
@@ -272,6 +273,22 @@ def test_a_file_found_damaged_in_use_is_set_aside_and_what_waits_is_kept(file: P
         assert ledger.report_now()["requests"] == 1
 
     assert file.with_name("ledger.sqlite.damaged").exists()
+
+
+def test_an_outcome_that_cannot_be_counted_keeps_no_other_from_it(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    endless = replace(HIT, saved=replace(SAVED, money=Money("EUR", float("inf"))))
+    counted(ledger, HIT, endless, HIT)
+
+    assert ledger.report_now()["requests"] == 2
+    assert "could not be counted" in caplog.text
+
+
+def test_seconds_that_make_no_sense_are_bounded(ledger: Ledger) -> None:
+    counted(ledger, replace(HIT, seconds=float("inf")), replace(HIT, seconds=-1.0), replace(HIT, served_age_s=1e300))
+
+    assert ledger.report_now()["latency"]["hit"]["count"] == 3
 
 
 def test_a_ledger_that_cannot_be_read_says_so_in_words(file: Path, clock: Clock) -> None:

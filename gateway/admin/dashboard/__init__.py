@@ -16,7 +16,8 @@ from gateway.admin.dashboard.hits import hits
 from gateway.admin.dashboard.page import BASE, HEADERS, asset, choice, fragment, page, visitor
 from gateway.admin.dashboard.words import Words
 from gateway.admin.stats import figures
-from gateway.ledger import LedgerFault, Window
+from gateway.ledger import LedgerFault
+from gateway.names import Window
 
 _RECENT_SHOWN: Final = 15
 
