@@ -1,5 +1,7 @@
 # lookalike on a CPU. Build: docker build -t lookalike .
-# Run: docker run -p 8080:8080 -v lookalike:/data lookalike serve --upstream http://host.docker.internal:8000
+# Run: docker run -p 8080:8080 -v lookalike:/data -e LOOKALIKE_ADMIN_TOKEN=$(openssl rand -hex 24) \
+#        lookalike serve --upstream http://host.docker.internal:8000
+# A container listens beyond loopback, so it needs an admin token, or LOOKALIKE_ADMIN_ACCESS=off (docs/admin.md).
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/lookalike
 # The CPU builds are a tenth of the CUDA ones that the plain registry gives. For a GPU image, point this elsewhere.

@@ -12,10 +12,9 @@ from cache.lookup import Embedded, Work
 from cache.stores.base import Resembling, Store
 from cache.verdict import Verdict
 
-
-# The guard's score up to which a stored picture goes. Of the picture that a lookup accepted, only the evidence is left, and
-# its compression shows: a copy of 80 % in size, accepted at 0.59, measures 1.12 and 1.27 from its evidence. What was
-# edited (a digit, a stroke) is refused before it is measured at all, and stays.
+# The guard's score up to which a stored picture goes. Of the picture that a lookup accepted only the evidence is left,
+# and its compression shows: a copy of 80 % in size, accepted at 0.59, measures 1.12 and 1.27 from its evidence. What
+# was edited (a digit, a stroke) is refused before it is measured at all, and stays.
 _SCORE_MOST = 2 * guard.LIMIT
 
 

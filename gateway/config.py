@@ -283,6 +283,8 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated
                 words = problem["msg"].removeprefix("Value error, ")
+            case _ if name.startswith("admin_token"):  # nor is a token
+                words = problem["msg"]
             case _:
                 words = f"{problem['msg']} (got {problem['input']!r})"
         lines.append(f"{name}: {words}")

@@ -126,8 +126,8 @@ class Guarded:
             await problem.reply()(scope, receive, guarded)
         except CacheFault as fault:
             log.warning("%s %s: %s", scope["method"], scope["path"], fault)
-            problem = Problem(503, "store_fault", f"the store could not do it: {fault}")
-            await problem.reply()(scope, receive, guarded)
+            refusal = _refuse(503, "store_fault", f"the store could not do it: {fault}")
+            await refusal(scope, receive, guarded)
 
     def _admitted(self, request: Request) -> ASGIApp:
         """What answers the request. Raises Problem."""

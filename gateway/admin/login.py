@@ -119,7 +119,8 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _target(wanted: str) -> str:
-    return wanted if _TARGET.fullmatch(wanted) and "//" not in wanted else _HOME
+    plain = _TARGET.fullmatch(wanted) and "//" not in wanted and ".." not in wanted
+    return wanted if plain else _HOME
 
 
 def _language(request: Request) -> str:
