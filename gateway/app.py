@@ -107,7 +107,7 @@ def create_app(
     watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
     planner = Planner(settings, store, embedding, workers, clock, monotonic, watch)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
-    sightings = Sightings(album, store, settings.keeps_thumbnails, clock, monotonic)
+    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic, tracing)
 
     @asynccontextmanager

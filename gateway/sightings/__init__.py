@@ -48,10 +48,13 @@ class _Job:
 class Sightings:
     """All methods but `write` are called on the event loop."""
 
-    def __init__(self, album: Album, store: Store, pictures: bool, clock: Clock, monotonic: Clock) -> None:
+    def __init__(
+        self, album: Album, store: Store, pictures: bool, ttl_s: float, clock: Clock, monotonic: Clock
+    ) -> None:
         self._album = album
         self._store = store
         self.pictures = pictures
+        self._ttl_s = ttl_s
         self._clock = clock
         self._monotonic = monotonic
         self._recent: deque[Glimpse] = deque(maxlen=_RECENT_MOST)
@@ -73,6 +76,7 @@ class Sightings:
         self._served.update(pages.served or {})
         for sighting in pages.sightings:
             self._keep(sighting if self.pictures else replace(sighting, drawn=0))
+        self._expire()
 
     def saw(self, trail: Trail) -> None:
         """A request is over. Never raises: the client has its answer."""
@@ -119,6 +123,15 @@ class Sightings:
             del seen[oldest]
             self._prompts.pop(oldest, None)
 
+    def _expire(self) -> None:
+        """No picture outlives the answers of its time."""
+        oldest_s = self._clock() - self._ttl_s
+        for seen in self._seen.values():
+            for one in [one for one in seen.values() if one.time_s < oldest_s]:
+                del seen[one.id]
+                self._prompts.pop(one.id, None)
+                self._changed = True
+
     async def run(self) -> None:
         """Draw what comes, and keep it, until cancelled."""
         async with anyio.create_task_group() as tasks:
@@ -128,6 +141,7 @@ class Sightings:
     async def _write_all(self) -> None:
         while True:
             await anyio.sleep(_WRITTEN_EVERY_S)
+            self._expire()
             try:
                 await self._in_thread(self.write)
             except OSError as error:

@@ -83,8 +83,8 @@ Open = Callable[..., Sightings]
 def opened(tmp_path: Path) -> Iterator[Open]:
     made: list[Sightings] = []
 
-    def make(store: MemoryStore, pictures: bool = True) -> Sightings:
-        made.append(Sightings(Album(tmp_path / ALBUM_FILE), store, pictures, lambda: NOW_S, lambda: 0.0))
+    def make(store: MemoryStore, pictures: bool = True, now_s: float = NOW_S) -> Sightings:
+        made.append(Sightings(Album(tmp_path / ALBUM_FILE), store, pictures, 1000.0, lambda: now_s, lambda: 0.0))
         return made[-1]
 
     yield make
@@ -204,6 +204,30 @@ async def test_to_forget_entries_takes_their_pictures_out_of_the_file_at_once(op
     assert kept.of(Sight.NEAR_MISS) == []
     assert kept.album.picture(gone.id, 0, Part.STORED) is None
     assert [entry_id for entry_id, _ in kept.most_served(9)] == ["e2"]
+
+
+async def test_no_picture_outlives_the_answers_of_its_time(opened: Open):
+    store = await a_store("e1")
+    kept = opened(store)
+    kept.saw(trail(compared(), hit="near", entry=entry("e1")))
+    await all_drawn(kept)
+    [one] = kept.of(Sight.NEAR_HIT)
+    kept.close()
+    later = opened(store, now_s=NOW_S + 1001)
+    assert later.of(Sight.NEAR_HIT) == []
+    later.close()
+
+    assert opened(store).album.parts(one.id) == []
+
+
+async def test_a_forgotten_file_takes_sightings_of_it_along_and_those_that_might_show_it(opened: Open):
+    kept = opened(await a_store())
+    kept.saw(trail(compared("e1", Different(Doubt.TONE)), stored="e2"))  # shows "mark"
+    kept.saw(trail(compared("e3", Different(Doubt.TONE))))  # nobody knows what it resembles
+    kept.saw(trail(replace(compared("e4"), marks=("another",)), hit="near", entry=entry("e4")))
+    await kept.forget(frozenset(), frozenset(["mark"]))
+
+    assert [one.entry for sight in Sight for one in kept.of(sight)] == ["e4"]
 
 
 async def test_requests_are_listed_the_newest_first_and_other_paths_are_not(opened: Open):
