@@ -28,7 +28,7 @@ _MISSING = "there is no Chromium: scripts/browser installs one"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        where = _chromium(playwright)
+        where = chromium(playwright)
         if where is None:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(_MISSING)
         browser = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"])
@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _chromium(playwright: Playwright) -> str | None:
+def chromium(playwright: Playwright) -> str | None:
     found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     own = playwright.chromium.executable_path
     return next((path for path in found if path), own if Path(own).exists() else None)

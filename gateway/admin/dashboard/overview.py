@@ -18,6 +18,7 @@ Figures = Mapping[str, Any]  # a reply of /cache/stats, or a part of it
 _BARS_MOST: Final = 8  # reasons in the chart; the list has all
 _BARS_OF_TIME: Final = 60
 _DIGITS_SHOWN: Final = 8  # of an entry's id
+_PERCENTILES: Final = ("p50", "p90", "p95", "p99")
 _CLASSES: Final = ("exact", "pixel", "near")
 
 
@@ -205,8 +206,8 @@ def charts(stats: Figures, series: Figures, words: Words) -> dict[str, Any]:
     bars = _merged(buckets, step_s)
     reasons_shown = rows(stats, words)[:_BARS_MOST]
     return {
-        "bars": {"step_s": step_s, "starts": [bar.start for bar in bars]},
-        "lines": {"step_s": series["step_s"], "starts": [bucket["start"] for bucket in buckets]},
+        "step_s": step_s,
+        "starts": [bar.start for bar in bars],
         "requests": {
             "bars": [[words(name), [bar.hits[name] for bar in bars]] for name in _CLASSES]
             + [[words("miss"), [bar.misses for bar in bars]]],
@@ -217,11 +218,13 @@ def charts(stats: Figures, series: Figures, words: Words) -> dict[str, Any]:
             "unit": currency or words("seconds"),
             "values": [bar.money.get(currency, 0.0) if currency else bar.seconds for bar in bars],
         },
-        "latency": [
-            [words(f"{name}-{outcome}"), [bucket["latency"][outcome][figure] for bucket in buckets]]
-            for outcome in ("hit", "miss")
-            for name, figure in (("median", "p50_ms"), ("p95", "p95_ms"))
-        ],
+        "latency": {
+            "names": [words(figure) for figure in _PERCENTILES],
+            "bars": [
+                [words(outcome), [stats["latency"].get(outcome, {}).get(f"{figure}_ms") for figure in _PERCENTILES]]
+                for outcome in ("hit", "miss")
+            ],
+        },
         "reasons": [[row.short for row in reasons_shown], [row.count for row in reasons_shown]],
         "words": {"requests": words("requests")},
     }

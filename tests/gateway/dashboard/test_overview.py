@@ -144,7 +144,6 @@ def bucket(start: int, hits: int = 1, misses: int = 1, **more: Any) -> dict[str,
         "upstream_seconds_saved": 2.0 * hits,
         "money": {},
         "net": {},
-        "latency": {"hit": {"p50_ms": 1.0, "p95_ms": 2.0}, "miss": {"p50_ms": None, "p95_ms": None}},
     } | more
 
 
@@ -152,12 +151,18 @@ def test_many_steps_are_drawn_as_few_bars_and_nothing_is_lost():
     series = {"step_s": 600, "buckets": [bucket(600 * number) for number in range(144)]}
     drawn = overview.charts(stats(), series, EN)
 
-    assert drawn["bars"]["step_s"] == 1800
-    assert len(drawn["bars"]["starts"]) == 48
+    assert drawn["step_s"] == 1800
+    assert len(drawn["starts"]) == 48
     assert [sum(bar) for _, bar in drawn["requests"]["bars"]] == [144, 0, 0, 144]
     assert set(drawn["requests"]["rate"][1]) == {50.0}
     assert sum(drawn["saved"]["values"]) == 288
-    assert len(drawn["latency"][0][1]) == 144
+
+
+def test_hits_and_misses_are_drawn_by_percentile_and_what_was_not_measured_is_left_out():
+    figures = {"hit": {"p50_ms": 5.0, "p90_ms": 6.0, "p95_ms": 7.0, "p99_ms": 8.0}}
+    drawn = overview.charts(stats(latency=figures), {"step_s": 60, "buckets": [bucket(0)]}, EN)["latency"]
+
+    assert drawn["bars"] == [["hit", [5.0, 6.0, 7.0, 8.0]], ["miss", [None] * 4]]
 
 
 def test_a_step_in_which_nothing_was_asked_has_no_hit_rate():

@@ -49,7 +49,7 @@ const charts = (() => {
   }
 
   const line = (name, data, of, more = {}) => ({ type: "line", label: name, data, borderColor: colour(of), backgroundColor: colour(of),
-    borderWidth: 2, pointRadius: data.filter((value) => value !== null).length < 2 ? 3 : 0, pointHoverRadius: 4, tension: 0.25, spanGaps: true, ...more });
+    borderWidth: 2, pointRadius: data.filter((value) => value !== null).length < 2 ? 3 : 0, pointHoverRadius: 4, cubicInterpolationMode: "monotone", spanGaps: true, ...more });
 
   function took(ms) {
     return ms < 1000 ? `${ms < 10 ? Math.round(10 * ms) / 10 : Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
@@ -66,12 +66,16 @@ const charts = (() => {
     }, { callbacks: { title, label: (item) => `${item.dataset.label}: ${item.formattedValue}${item.dataset.yAxisID === "rate" ? " %" : ""}` } });
   }
 
-  function latency(now, labels, title) {
-    const colours = ["exact", "near", "late", "later"];
-    const sets = now.latency.map(([name, data], at) => line(name, data, colours[at], { borderWidth: at % 2 ? 1.5 : 2.5 }));
-    draw("latency", "line", labels, sets, { x: { grid: { display: false } },
-      y: { type: "logarithmic", ticks: { callback: (value) => ("13".includes(value.toExponential()[0]) ? took(value) : "") } } },
-    { callbacks: { title, label: (item) => `${item.dataset.label}: ${took(item.parsed.y)}` } });
+  function latency(now) {
+    const sets = now.latency.bars.map(([name, data], at) => ({ label: name, data, backgroundColor: colour(at ? "miss" : "exact"), borderRadius: 3,
+      categoryPercentage: 0.78, barPercentage: 0.9, maxBarThickness: 18 }));
+    const all = now.latency.bars.flatMap(([, data]) => data).filter((value) => value);
+    const least = all.length ? 10 ** Math.floor(Math.log10(Math.min(...all) / 1.5)) : 1;
+    draw("latency", "bar", now.latency.names, sets, {
+      x: { type: "logarithmic", min: least, ticks: { callback: (value) => (value.toExponential().startsWith("1e") ? took(value) : "") } },
+      y: { grid: { display: false }, ticks: { color: colour("ink"), crossAlign: "far" } } },
+    { options: { indexAxis: "y", interaction: { mode: "index", axis: "y", intersect: false } },
+      callbacks: { label: (item) => `${item.dataset.label}: ${took(item.parsed.x)}` } });
   }
 
   function saved(now, labels, title) {
@@ -93,13 +97,11 @@ const charts = (() => {
   function show(now) {
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
     Chart.defaults.font.size = 12;
-    const [bars, lines] = [now.bars, now.lines].map(({ step_s: step, starts }) => {
-      const full = time(step, starts, true);
-      return { labels: starts.map(time(step, starts, false)), title: (items) => (items.length ? full(starts[items[0].dataIndex]) : "") };
-    });
-    requests(now, bars.labels, bars.title);
-    latency(now, lines.labels, lines.title);
-    saved(now, bars.labels, bars.title);
+    const labels = now.starts.map(time(now.step_s, now.starts, false)), full = time(now.step_s, now.starts, true);
+    const title = (items) => (items.length ? full(now.starts[items[0].dataIndex]) : "");
+    requests(now, labels, title);
+    saved(now, labels, title);
+    latency(now);
     reasons(now);
   }
 
