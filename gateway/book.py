@@ -26,11 +26,11 @@ DAY_S: Final = 86_400
 EVER: Final = 0  # the span without an end; its one start is 0
 
 _VERSION = 1
-# How long rows are kept: those of the whole, and those by name (0: none are made).
+# How long rows are kept: those of the whole, and those by name, of which there are many times more.
 _KEPT_S = {
     MINUTE_S: (25 * HOUR_S, 2 * HOUR_S),
-    HOUR_S: (31 * DAY_S, 31 * DAY_S),
-    DAY_S: (3 * 365 * DAY_S, 0),
+    HOUR_S: (31 * DAY_S, 8 * DAY_S),
+    DAY_S: (3 * 365 * DAY_S, 32 * DAY_S),
 }
 
 Row = tuple[int, int, str, str]  # span, start, division, name
@@ -85,8 +85,7 @@ class Book:
         changed: defaultdict[Row, Tally] = defaultdict(Counter)
         for (start, by, name), tally in deltas.items():
             for span in (*_KEPT_S, EVER):
-                if not (by and span and not _KEPT_S[span][1]):
-                    changed[(span, start - start % span if span else 0, by, name)].update(tally)
+                changed[(span, start - start % span if span else 0, by, name)].update(tally)
         with self._reporting_damage(), self._connection:
             for row, tally in changed.items():
                 tally.update(self._row(row))

@@ -23,7 +23,7 @@ from gateway.book import DAY_S, EVER, HOUR_S, MINUTE_S, Book, Damaged, Key
 from gateway.histogram import RELATIVE_ERROR
 from gateway.names import By, Names, Window
 from gateway.outcome import Outcome
-from gateway.tally import Tally, names, tally
+from gateway.tally import STAGES_BY, Tally, names, tally, without_stages
 
 log = logging.getLogger("lookalike")
 
@@ -57,7 +57,7 @@ _RULERS = {
     Window.HOUR: _Ruler(HOUR_S, MINUTE_S, MINUTE_S, MINUTE_S),
     Window.DAY: _Ruler(DAY_S, HOUR_S, 10 * MINUTE_S, MINUTE_S),
     Window.WEEK: _Ruler(7 * DAY_S, HOUR_S, HOUR_S, HOUR_S),
-    Window.MONTH: _Ruler(30 * DAY_S, HOUR_S, 6 * HOUR_S, HOUR_S),
+    Window.MONTH: _Ruler(30 * DAY_S, DAY_S, 6 * HOUR_S, HOUR_S),
     Window.ALL: _Ruler(0, EVER, DAY_S, DAY_S),
 }
 
@@ -193,11 +193,13 @@ class Ledger:
                 self._tally_outcome(one)
 
     def _tally_outcome(self, outcome: Outcome) -> None:
-        counts, minute = tally(outcome), _floor(outcome.ended_s, MINUTE_S)
-        self._wait(Key(minute, "", ""), counts)
+        whole, minute = tally(outcome), _floor(outcome.ended_s, MINUTE_S)
+        lean = without_stages(whole)
+        self._wait(Key(minute, "", ""), whole)
         for by, name in names(outcome):
             chosen = self._names.get(by)
-            self._wait(Key(minute, by.value, chosen.of(name, outcome.answered) if chosen else name), counts)
+            known = chosen.of(name, outcome.answered) if chosen else name
+            self._wait(Key(minute, by.value, known), whole if by in STAGES_BY else lean)
 
     def _wait(self, key: Key, counts: Tally) -> None:
         if key in self._waiting or len(self._waiting) < _WAITING_MOST:

@@ -19,6 +19,7 @@ _SECONDS_MOST = 1e9  # of one request: more is a clock that was set, or no numbe
 NANO = 1_000_000_000  # of a currency's unit: a token may cost less than a millionth
 TENANT_DIGITS = 12
 HIT = "hit"
+STAGES_BY = (By.HIT_CLASS, By.MODEL)  # divisions whose groups have stages
 
 
 def names(outcome: Outcome) -> list[tuple[By, str]]:
@@ -53,6 +54,11 @@ def tally(outcome: Outcome) -> Tally:
         else:
             made[f"spent/{money.currency}"] += _nano(money.amount)
     return made
+
+
+def without_stages(counts: Tally) -> Tally:
+    """Stages are most of a tally, and of little use by tenant or reason."""
+    return Counter({key: count for key, count in counts.items() if not key.startswith("stage/")})
 
 
 def measure(made: Tally, what: str, value: int) -> None:

@@ -48,23 +48,29 @@ def test_counts_by_name_are_apart_from_the_whole_and_from_other_divisions() -> N
     assert book.total(EVER, 0, "model") == {"a": some(2), "b": some(1)}
     assert book.names("model") == {"a", "b"}
     assert book.total(EVER, 0) == {}
-    assert book.total(DAY_S, 0, "model") == {}  # days are kept of the whole only
+    assert book.total(DAY_S, 0, "model") == {"a": some(2), "b": some(1)}
 
 
-def test_old_buckets_go_and_all_time_stays() -> None:
-    named = written(None, NOON, by="model", name="a")
-    whole = written(None, NOON)
-    for book, kept_s in ((named, 2 * HOUR_S), (whole, 25 * HOUR_S)):
-        later = NOON + kept_s
-        book.add({}, later)
-        by = "model" if book is named else ""
-        assert book.total(MINUTE_S, 0, by)
-        book.add({}, later + MINUTE_S)
-        assert not book.total(MINUTE_S, 0, by)
-    for book, by in ((named, "model"), (whole, "")):
-        book.add({}, NOON + 32 * DAY_S)
-        assert not book.total(HOUR_S, 0, by)
-        assert book.total(EVER, 0, by)
+@pytest.mark.parametrize(
+    ("span", "by", "kept_s"),
+    [
+        (MINUTE_S, "", 25 * HOUR_S),
+        (MINUTE_S, "model", 2 * HOUR_S),
+        (HOUR_S, "", 31 * DAY_S),
+        (HOUR_S, "model", 8 * DAY_S),
+        (DAY_S, "", 3 * 365 * DAY_S),
+        (DAY_S, "model", 32 * DAY_S),
+    ],
+)
+def test_old_buckets_go_and_all_time_stays(span: int, by: str, kept_s: int) -> None:
+    book, begun = Book.open(None), NOON - NOON % DAY_S
+    book.add({Key(begun, by, "m"): some(1)}, begun)
+    book.add({}, begun + kept_s)
+    assert book.total(span, 0, by) == {"m": some(1)}
+
+    book.add({}, begun + kept_s + MINUTE_S)
+    assert book.total(span, 0, by) == {}
+    assert book.total(EVER, 0, by) == {"m": some(1)}
 
 
 def test_what_was_added_is_there_after_a_kill(file: Path) -> None:
