@@ -4,6 +4,7 @@ The pairs themselves are the store's (cache/stores/apart.py); these are only cou
 """
 
 import logging
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Judgements:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._counts = _read(file) if file else _Counts()
+        self._writing = threading.Lock()
 
     def count(self, judgement: Judgement, hit: str, instead_of: Judgement | None = None) -> None:
         """One more; `instead_of` is what the same person said of the same hit before."""
@@ -57,15 +59,14 @@ class Judgements:
             "wrong_hit_rate_95": [round(bound, 4) for bound in bounds] if bounds else None,
         }
 
-    def packed(self) -> bytes:
-        # Not asdict: it would rebuild each Counter by counting its pairs.
-        return orjson.dumps({"right": self._counts.right, "wrong": self._counts.wrong})
-
-    def write(self, packed: bytes) -> None:
-        """Keep what `packed` gave. Blocking. Raises OSError."""
-        if self._file is not None:
+    def write(self) -> None:
+        """Blocking; from any thread. Raises OSError."""
+        if self._file is None:
+            return
+        with self._writing:
             new = self._file.with_suffix(".new")
-            new.write_bytes(packed)
+            # Not asdict: it would rebuild each Counter by counting its pairs.
+            new.write_bytes(orjson.dumps({"right": self._counts.right, "wrong": self._counts.wrong}))
             new.replace(self._file)
 
     def _of(self, judgement: Judgement) -> Counter[str]:

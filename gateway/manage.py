@@ -167,9 +167,10 @@ _DONE = (("removed", "the answer is removed"), ("remembered", "the pair is remem
 
 
 def _in_two_steps(ask: Callable[[bool], dict[str, Any]], dry_run: bool, yes: bool, as_json: bool, what: str) -> None:
-    """Count, show, ask, delete. With `as_json` only the last reply is printed, so that it can be parsed."""
+    """Count, show, ask, delete. With `as_json` only the last reply is printed, so that it can be parsed. With `yes` it
+    acts also where nothing was found: the files may still hold what left before."""
     counted = _try(lambda: ask(False))
-    if dry_run or not counted["entries"]:
+    if dry_run or not (counted["entries"] or yes):
         _tell(counted, as_json)
         return
     if not yes and not as_json:

@@ -35,6 +35,8 @@ def show(report: dict[str, Any], out: Console) -> None:
     summary.add_row("time of a hit, of a miss", _times(report["latency"]))
     summary.add_row("stored", f"{report['store']['entries']:,} entries, {report['store']['bytes'] / 2**20:,.1f} MiB")
     summary.add_row("kept of a picture", _evidence(report["evidence"]))
+    if report["feedback"]["judged_near"]:
+        summary.add_row("near hits judged", _judged(report["feedback"]))
     summary.add_row("embedder", _embedder(report["embedder"]))
     out.print(summary)
     if "groups" in report:
@@ -126,6 +128,12 @@ def _evidence(evidence: dict[str, Any]) -> str:
     if not evidence["pictures"]:
         return "nothing yet"
     return f"{evidence['bytes_p50']:,} bytes at the median, {evidence['bytes_mean']:,} on average, for the guard"
+
+
+def _judged(feedback: dict[str, Any]) -> str:
+    low, high = feedback["wrong_hit_rate_95"]
+    wrong, judged = feedback["wrong"].get("near", 0), feedback["judged_near"]
+    return f"{judged}, {wrong} of them wrong: {feedback['wrong_hit_rate']:.1%} (95 %: {low:.1%} to {high:.1%})"
 
 
 def _embedder(state: dict[str, Any]) -> str:

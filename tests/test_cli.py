@@ -19,7 +19,20 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"], ["compare"], ["evaluate"]]
+    "command",
+    [
+        [],
+        ["serve"],
+        ["demo"],
+        ["check"],
+        ["stats"],
+        ["calibrate"],
+        ["compare"],
+        ["evaluate"],
+        ["purge"],
+        ["forget"],
+        ["feedback"],
+    ],
 )
 def test_every_command_explains_itself(command: list[str]):
     said = runner.invoke(cli, [*command, "--help"])

@@ -25,6 +25,9 @@ log = logging.getLogger("lookalike")
 COOKIE = "lookalike-session"
 CSRF_HEADER = "x-lookalike-csrf"
 MOUNT = "/cache"
+# Container probes know no token. They are told no more than that, by a word and the status.
+_LIVENESS = frozenset(("/health", "/health/live"))
+_READINESS = "/health/ready"
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 # What only a proxy adds. Not every proxy does: docs/admin.md says to set a token behind one.
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
@@ -34,7 +37,7 @@ _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "same-origin",
+    "referrer-policy": "same-origin",  # with no-referrer, browsers send `Origin: null` along with our own forms
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
@@ -132,11 +135,11 @@ class Guarded:
     def _admitted(self, request: Request) -> ASGIApp:
         """What answers the request. Raises Problem."""
         access, path = self._access, request.scope["path"].removeprefix(MOUNT)
-        liveness = path == "/health" and request.method in _SAFE
+        probe = (path in _LIVENESS or path == _READINESS) and request.method in _SAFE
         if access.policy.off:
-            return _alive() if liveness else _refuse(404, "off", "admin_access is off")
-        if liveness:
-            return self._app if self._may_see_health(request) else _alive()
+            return self._probed(path) if probe else _refuse(404, "off", "admin_access is off")
+        if probe:
+            return self._app if self._may_see_health(request) else self._probed(path)
         access.refuse_other_hosts(request)
         if path in self._open_paths:
             return self._app
@@ -151,6 +154,9 @@ class Guarded:
             _refuse_forms(request, path)
         request.state.who = who
         return self._app
+
+    def _probed(self, path: str) -> ASGIApp:
+        return _alive() if path in _LIVENESS else _status_only(self._app)
 
     def _may_see_health(self, request: Request) -> bool:
         """Probes know no token, and some no Host; a problem that another path would be refused for is none here."""
@@ -174,6 +180,21 @@ def address_of(request: Request) -> str:
 
 def _alive() -> ASGIApp:
     return JSONResponse({"status": "ok"})
+
+
+def _status_only(app: ASGIApp) -> ASGIApp:
+    """The reply of `app`, of which only the status is passed on."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        async def take(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                reply = JSONResponse({"status": "ready" if status == 200 else "not-ready"}, status)
+                await reply(scope, receive, send)
+
+        await app(scope, receive, take)
+
+    return asked
 
 
 def _refuse(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> ASGIApp:

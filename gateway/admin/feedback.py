@@ -41,18 +41,17 @@ async def give_feedback(request: Request) -> Response:
         served.named.set()
     if served is None:
         raise nothing(entry_id)
-    wrong, repeated = said.verdict is Judgement.WRONG, served.judged is said.verdict
+    wrong = said.verdict is Judgement.WRONG
     removes = wrong and stored is not None
-    if removes or not repeated:
+    if removes or served.judged is not said.verdict:
         facts = {"verdict": said.verdict, "hit": served.hit, "entry": entry_id, "entries": int(removes)}
         await running.audit.note(request, "feedback", **facts)
     remembered = wrong and await _part(running.store, served)
     removed = removes and await running.store.remove(entry_id)
-    if not repeated:
-        await _count(running.judgements, said.verdict, served)
+    counted = await _count(running.judgements, said.verdict, served)
     running.sightings.judge(entry_id, said.request, said.verdict)
     told = {"verdict": said.verdict, "hit": None if served.hit == UNKNOWN else served.hit}
-    return JSONResponse(told | {"removed": removed, "remembered": remembered, "counted": not repeated})
+    return JSONResponse(told | {"removed": removed, "remembered": remembered, "counted": counted})
 
 
 async def show_feedback(request: Request) -> Response:
@@ -71,10 +70,14 @@ async def _part(store: Store, served: Served) -> bool:
     return True
 
 
-async def _count(judgements: Judgements, verdict: Judgement, served: Served) -> None:
+async def _count(judgements: Judgements, verdict: Judgement, served: Served) -> bool:
+    """False for what was said before; nothing is awaited between that look and the count, so a double click is one."""
+    if served.judged is verdict:
+        return False
     judgements.count(verdict, served.hit, served.judged)
     served.judged = verdict
     try:
-        await anyio.to_thread.run_sync(judgements.write, judgements.packed())
+        await anyio.to_thread.run_sync(judgements.write)
     except OSError as error:
         log.warning("the judgements could not be written: %s", error)
+    return True

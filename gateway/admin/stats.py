@@ -44,6 +44,7 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "store": asdict(running.store.size()),
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
+            "feedback": running.judgements.report(),
             "prices": prices or "unknown",
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }

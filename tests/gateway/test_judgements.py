@@ -35,7 +35,7 @@ def test_counts_outlive_a_restart_and_a_damaged_file_counts_from_zero(tmp_path: 
     file = tmp_path / "judgements.json"
     judgements = Judgements(file)
     judgements.count(WRONG, "near")
-    judgements.write(judgements.packed())
+    judgements.write()
     assert Judgements(file).report() == judgements.report()
     file.write_text("{")
 

@@ -1,12 +1,17 @@
 """What a durable store erases is in none of its files, and what it holds apart outlives a restart."""
 
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cache.errors import StoreFault
+from cache.stores import disk
 from cache.stores.apart import Pair
+from cache.stores.disk import Rows
 from cache.stores.embedded import EmbeddedStore
 from tests.cache.stores.test_private import bytes_under
 from tests.contracts.store_contract import BYTES_MAX, Clock, record, unit
@@ -79,3 +84,51 @@ async def test_rows_that_were_set_aside_are_erased_too(tmp_path: Path) -> None:
 
     assert b"said of a picture" not in bytes_under(tmp_path)
     await again.close()
+
+
+async def test_answers_are_read_from_disk_while_it_erases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, end, scrub = threading.Event(), threading.Event(), Rows.scrub
+
+    def slow(rows: Rows) -> None:
+        begun.set()
+        end.wait()
+        scrub(rows)
+
+    monkeypatch.setattr(Rows, "scrub", slow)
+    store = EmbeddedStore.open(tmp_path, Clock(), BYTES_MAX, hot_bytes_max=0)
+    for name in "abc":
+        await store.put(record(name, unit(1)))
+    erasing = asyncio.ensure_future(store.erase(["id-a"]))
+    await asyncio.to_thread(begun.wait)
+    putting = asyncio.ensure_future(store.put(record("d")))
+
+    assert await store.reply("id-a") is None
+    assert await store.reply("id-b") == b"reply of b"
+    assert await store.evidence("id-c") == (b"what the guard needs",)
+    assert not erasing.done()
+    end.set()
+    assert await erasing == ["id-a"]
+    await putting
+    assert await store.reply("id-d") == b"reply of d"
+    assert await store.check() == []
+    await store.close()
+
+
+async def test_what_another_program_holds_open_is_not_said_to_be_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "BUSY_S", 0.05)
+    store = EmbeddedStore.open(tmp_path, Clock(), BYTES_MAX)
+    await store.put(record("a"))
+    with sqlite3.connect(tmp_path / "rows" / "cache.db") as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM Cache").fetchone()
+        with pytest.raises(StoreFault, match="another program"):
+            await store.erase(["id-a"])
+        connection.rollback()
+    connection.close()
+
+    assert await store.reply("id-a") is None
+    assert await store.erase([]) == []  # asked again, it is done
+    assert b"reply of a" not in bytes_under(tmp_path)
+    await store.close()
