@@ -36,7 +36,7 @@ from tests.fakes.upstream import FakeUpstream
 SEED: Final = 7
 OUT: Final = Path(__file__).parent.parent / "docs" / "dashboard"
 DAY_S: Final = 86_400.0
-REQUESTS: Final = 220
+REQUESTS: Final = 320
 AT_ONCE: Final = 2
 PROMPTS: Final = ("What is the total?", "Read the label.", "图中写了什么？")
 PRICE: Final = {"input_per_million": 0.5, "output_per_million": 2.0, "currency": "CNY"}
@@ -97,8 +97,8 @@ def the_day() -> Iterator[tuple[str, Any]]:
 
 
 def _traffic(gateway: str, clock: Day) -> None:
-    """Pictures that come back more and more often as the day goes on, now and then as a copy or with an edit."""
-    chance, seen, begun_s = random.Random(SEED), list[Image.Image](), clock.now_s
+    """Pictures that come back more and more often as the day goes on, often as a copy, now and then with an edit."""
+    chance, seen, begun_s = random.Random(SEED), list[tuple[Image.Image, str]](), clock.now_s
     pairs = [drawn_pair(seed) for seed in range(60)]
     step_s = DAY_S / REQUESTS
     gate = threading.Semaphore(2 * AT_ONCE)
@@ -108,14 +108,12 @@ def _traffic(gateway: str, clock: Day) -> None:
             share = 0.15 + 0.65 * number / REQUESTS
             if not seen or chance.random() > share:
                 pair = pairs[chance.randrange(len(pairs))]
-                picture = pair.before if chance.random() < 0.8 else pair.after
-                seen.append(picture)
+                seen.append((pair.before if chance.random() < 0.8 else pair.after, chance.choice(PROMPTS)))
+                picture, prompt = seen[-1]
             else:
-                picture = chance.choice(seen[-12:])
+                picture, prompt = chance.choice(seen[-12:])
             gate.acquire()
-            crowd.submit(_ask, gateway, _sent(picture, chance), chance.choice(PROMPTS)).add_done_callback(
-                lambda _: gate.release()
-            )
+            crowd.submit(_ask, gateway, _sent(picture, chance), prompt).add_done_callback(lambda _: gate.release())
     clock.now_s = begun_s + DAY_S
 
 

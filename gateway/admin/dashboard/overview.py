@@ -16,7 +16,7 @@ from gateway.sighting import Glimpse
 Figures = Mapping[str, Any]  # a reply of /cache/stats, or a part of it
 
 _BARS_MOST: Final = 8  # reasons in the chart; the list has all
-_BARS_OF_TIME: Final = 60
+_BARS_OF_TIME: Final = 30  # at the most: an hour each for a day, a day each for a month
 _DIGITS_SHOWN: Final = 8  # of an entry's id
 _PERCENTILES: Final = ("p50", "p90", "p95", "p99")
 _CLASSES: Final = ("exact", "pixel", "near")
