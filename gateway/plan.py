@@ -153,7 +153,8 @@ class Planner:
         terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
-        trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
+        if not wishes.no_store:  # nor is anything kept for people to look at
+            trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:
             return await self._shadowed(storing, found, terms, trail)
         match found:

@@ -64,7 +64,6 @@ class Sightings:
         self._jobs, self._work = anyio.create_memory_object_stream[_Job](_WAITING_MOST)
         self._thread = anyio.CapacityLimiter(1)  # not one of the workers that lookups wait for
         self._drawing: dict[str, int] = {}  # ids of sightings, and the bytes that they hold
-        self._undrawn = 0
         self._changed = False
         self._read()
 

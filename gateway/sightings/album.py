@@ -140,7 +140,9 @@ def _prepared(where: str) -> sqlite3.Connection:
         if version not in (0, _VERSION):
             raise sqlite3.DatabaseError("written by another version")
         if version == 0:
-            base.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION};")
+            base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        if (damage := base.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(damage)
     except sqlite3.Error:
         base.close()
         raise

@@ -98,6 +98,16 @@ def test_the_figures_and_fragments_are_those_of_the_traffic(stage: Stage):
     assert [sum(bar) for _, bar in now["charts"]["requests"]["bars"]] == [1, 0, 0, 1]
 
 
+def test_of_a_request_with_no_store_nothing_is_kept_to_be_looked_at(stage: Stage):
+    ask(stage, data_url(card("48.20"))).raise_for_status()
+    for url in (copy_of_48_20(), data_url(card("48.26"))):
+        ask(stage, url, headers={"cache-control": "no-store"}).raise_for_status()
+    sightings = stage.app.state.running.sightings
+
+    assert [one for sight in Sight for one in sightings.of(sight)] == []
+    assert [one.outcome for one in sightings.recent()] == ["miss", "near", "miss"]
+
+
 def test_a_request_is_served_though_the_dashboard_cannot_keep_it(stage: Stage):
     stage.app.state.running.sightings.album.close()
     replies = [ask(stage, url) for url in (data_url(card("48.20")), copy_of_48_20())]

@@ -259,6 +259,22 @@ async def test_a_damaged_file_is_begun_anew(opened: Open, tmp_path: Path, caplog
     assert "begin anew" in caplog.text
 
 
+async def test_a_file_that_is_damaged_further_in_is_begun_anew_too(
+    opened: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    store = await a_store("e1")
+    kept = opened(store)
+    kept.saw(trail(compared(), hit="near", entry=entry("e1")))
+    await all_drawn(kept)
+    kept.close()
+    file = tmp_path / ALBUM_FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+
+    assert opened(store).recent() == []
+    assert "begin anew" in caplog.text
+
+
 async def test_a_fault_while_a_request_is_kept_is_logged_and_goes_no_further(
     opened: Open, caplog: pytest.LogCaptureFixture
 ):
