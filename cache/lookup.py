@@ -6,7 +6,8 @@ Faults are raised (`CacheFault`, or whatever an embedder raises); gateway/plan.p
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 from typing import Protocol
@@ -21,6 +22,11 @@ from cache.verdict import Different, Doubt, Same, Verdict
 
 Sizes = tuple[tuple[int, int], ...]
 Work = Callable[[Callable[[], list[Verdict]]], Awaitable[list[Verdict]]]
+Stage = Callable[[str], AbstractContextManager[None]]  # for who wants to time what goes by this name
+
+
+def untimed(name: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class Rung(IntEnum):
@@ -40,6 +46,7 @@ class Terms:
     fit: Callable[[Entry], Doubt | None]
     embed_timeout_s: float = math.inf
     guard_limit: float = math.inf  # the guard's score up to which two pictures count as one; inf: the guard's own
+    stage: Stage = untimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,19 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The nearest entry that was nominated, and why it was not served."""
+
+    entry: Entry
+    similarity: float
+    verdict: Different
+
+
+@dataclass(frozen=True, slots=True)
 class Miss:
     doubt: Doubt
     similarity: float | None = None  # of the nearest entry that was nominated and refused
+    refused: Refused | None = field(default=None, compare=False, repr=False)  # shown to people; decides nothing
 
 
 Hit = Exact | Pixel | Near
@@ -128,10 +145,13 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
     if embedded is None:
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
     refusals: list[Miss] = []
-    for candidate in await nominate(store, asked, embedded, threshold(embedded, terms)):
+    with terms.stage("search"):
+        candidates = await nominate(store, asked, embedded, threshold(embedded, terms))
+    for candidate in candidates:
         match await weigh(store, candidate.entry, asked, looks, terms, work):
-            case Different(doubt):
-                refusals.append(Miss(doubt, candidate.similarity))
+            case Different(doubt) as verdict:
+                refused = Refused(candidate.entry, candidate.similarity, verdict)
+                refusals.append(Miss(doubt, candidate.similarity, refused))
             case Same(score):
                 if reply := await store.reply(candidate.entry.id):
                     return Near(candidate.entry, reply, candidate.similarity, score)
@@ -155,11 +175,14 @@ async def weigh(store: Store, entry: Entry, asked: Asked, looks: Looks, terms: T
         return Different(doubt)
     if await _judged_wrong(store, entry, asked, looks):
         return Different(Doubt.JUDGED_WRONG)
-    evidence, views = await store.evidence(entry.id), await looks.views()
-    match _overall(await work(partial(compare, evidence, views))):
+    views = await looks.views()
+    with terms.stage("guard"):
+        evidence = await store.evidence(entry.id)
+        verdict = _overall(await work(partial(compare, evidence, views)))
+    match verdict:
         case Same(score) if score > terms.guard_limit:
             return Different(Doubt.GUARD_LIMIT, score)
-        case verdict:
+        case _:
             return verdict
 
 

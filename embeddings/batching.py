@@ -10,11 +10,12 @@ worker or by `close()`; a caller that went away is skipped. Jobs and states chan
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -49,7 +50,14 @@ class Failed:
 
 
 State = Loading | Ready | Failed
-Embedded = tuple[Space, Vectors]
+
+
+class Embedded(NamedTuple):
+    """Vectors of one caller's pictures, and his share of the time that the embedder worked for the batch."""
+
+    space: Space
+    vectors: Vectors
+    seconds: float
 
 
 @dataclass(eq=False, slots=True)
@@ -61,8 +69,15 @@ class _Job:
 class EmbeddingService:
     """Owns one embedder and the one thread that may touch it."""
 
-    def __init__(self, load: Callable[[], Loaded], *, batch_max: int = BATCH_MAX) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Loaded],
+        *,
+        batch_max: int = BATCH_MAX,
+        monotonic: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._load = load
+        self._monotonic = monotonic
         self._batch_max = batch_max
         self._changed = threading.Condition()  # guards everything below
         self._state: State = Loading()
@@ -97,7 +112,7 @@ class EmbeddingService:
             if not isinstance(state, Ready):
                 return None
             if not job.pictures:
-                return state.embedder.space, np.empty((0, state.embedder.space.dim), dtype=np.float32)
+                return Embedded(state.embedder.space, np.empty((0, state.embedder.space.dim), dtype=np.float32), 0.0)
             self._waiting.append(job)
             self._changed.notify()
         # Cancelling this await cancels the job's future; the worker then passes it over.
@@ -128,11 +143,14 @@ class EmbeddingService:
         try:
             embedder = self._loaded()
             while embedder is not None and (batch := self._take()):
-                for job, answer in _work(embedder, batch, self._batch_max):
+                begun_s = self._monotonic()
+                answers = _work(embedder, batch, self._batch_max)
+                each_s = (self._monotonic() - begun_s) / sum(len(job.pictures) for job in batch)
+                for job, answer in answers:
                     if isinstance(answer, EmbedderFault):
                         job.answer.set_exception(answer)
                     else:
-                        job.answer.set_result(answer)
+                        job.answer.set_result(Embedded(embedder.space, answer, each_s * len(job.pictures)))
         finally:
             self._stopped.set_result(None)
 
@@ -189,7 +207,7 @@ class EmbeddingService:
                     return batch
 
 
-Answer = Embedded | EmbedderFault
+Answer = Vectors | EmbedderFault
 
 
 def _work(embedder: Embedder, batch: list[_Job], batch_max: int) -> list[tuple[_Job, Answer]]:
@@ -205,7 +223,7 @@ def _work(embedder: Embedder, batch: list[_Job], batch_max: int) -> list[tuple[_
     answers: list[tuple[_Job, Answer]] = []
     for job in batch:
         mine, vectors = vectors[: len(job.pictures)], vectors[len(job.pictures) :]
-        answers.append((job, (embedder.space, mine.copy())))  # a copy: no caller holds another's vectors
+        answers.append((job, mine.copy()))  # a copy: no caller holds another's vectors
     return answers
 
 

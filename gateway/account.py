@@ -1,28 +1,26 @@
-"""What happened to each request, told once: one `Trail` gives the header, the log line and the counters.
+"""What happened to each request, told once: one `Trail` gives the header, the log line and the outcome to be counted.
 
-Nothing here holds a prompt, a picture or a credential. Rates have honest denominators: the hit rate is
-hits over the requests that the cache was asked for; bypasses are counted apart, each by its reason, and so are
-the requests of shadow mode, which are no hits and no misses.
+Nothing here holds a prompt, a picture or a credential. What a hit saved is priced here, by the prices in force at
+that moment.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import anyio
-import orjson
-from pydantic import TypeAdapter
 
 from cache.entry import Entry
 from cache.lookup import Exact, Hit, Near, Pixel
 from cache.verdict import Doubt
-from gateway.config import Price
-from gateway.question import Bypass, Unstored
-from gateway.shadow import Kind, Observation, WouldServe
-from gateway.totals import EvidenceBytes, Totals, by_kind
+from gateway.config import EmbeddingPrice, Price
+from gateway.outcome import HitClass, Money, Outcome, Saved, Spent
+from gateway.question import UNCOUNTED, Bypass, Unstored, Usage
+from gateway.shadow import Observation, WouldServe
+from gateway.sighting import Compared
+from gateway.tracing import Span, Trace
 
 log = logging.getLogger("lookalike.access")
 
@@ -40,6 +38,7 @@ class Trail:
     started_s: float  # on the monotonic clock
     dialect: str | None = None
     model: str | None = None
+    tenant: str | None = None  # the first digits of its digest
     pictures: int = 0
     kinds: tuple[str, ...] = ()  # of question, as the settings name them
     hit: str | None = None  # exact, pixel or near
@@ -56,7 +55,12 @@ class Trail:
     evidence_bytes: tuple[int, ...] = ()  # kept of each picture
     shadow: WouldServe | None = None  # in shadow mode
     observed: Observation | None = None  # ... once the answer was compared
+    compared: Compared | None = None  # the stored picture that the guard took for this one, or refused
+    estimated: Usage = UNCOUNTED  # tokens of a hit that its upstream did not count
+    embedding_s: float = 0.0  # that the embedder worked for this request
     stages_s: dict[str, float] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)  # the stages one by one, on the monotonic clock
+    trace: Trace | None = None
     ended_s: float | None = None  # when the client had its reply, on the monotonic clock
 
     def found(self, hit: Hit) -> None:
@@ -75,7 +79,32 @@ class Trail:
         try:
             yield
         finally:
-            self.stages_s[name] = self.stages_s.get(name, 0.0) + monotonic() - begun
+            self.passed(name, begun, monotonic())
+
+    def embedded(self, seconds: float) -> None:
+        self.embedding_s += seconds
+
+    def passed(self, name: str, begun_s: float, ended_s: float) -> None:
+        """A stage that was measured elsewhere."""
+        self.stages_s[name] = self.stages_s.get(name, 0.0) + ended_s - begun_s
+        self.spans.append(Span(name, begun_s, ended_s))
+
+    @property
+    def hit_class(self) -> HitClass:
+        if self.entry is not None and self.hit is not None:
+            return HitClass(self.hit)
+        if self.shadow:
+            return HitClass.SHADOW
+        if self.bypass:
+            return HitClass.BYPASS
+        if self.requested:
+            return HitClass.AFRESH
+        return HitClass.MISS if self.doubt else HitClass.UNREAD
+
+    @property
+    def outcome(self) -> str:
+        """What became of it: exact, pixel or near; or error, bypass or miss."""
+        return self.hit or ("error" if self.error else "bypass" if self.bypass else "miss")
 
     @property
     def reason(self) -> str | None:
@@ -100,7 +129,7 @@ class Trail:
             "method": self.method,
             "path": _printable(self.path),
             "status": self.status,
-            "cache": self.hit or ("error" if self.error else "bypass" if self.bypass else "miss"),
+            "cache": self.outcome,
             "reason": self.reason,
             "shadow": self.shadow.header() if self.shadow else None,
             "ms": round(seconds * 1000, 1),
@@ -122,21 +151,48 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() and c != " " else "?" for c in text[:_WORD_MOST])
 
 
-_TOTALS = TypeAdapter(Totals)
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What answers and embeddings cost."""
+
+    of_model: Callable[[str], Price | None]
+    of_embedding: EmbeddingPrice | None = None
+
+    def saved(self, model: str, counted: Usage, estimated: Usage, upstream_s: float) -> Saved:
+        """An answer that was not asked for. Money rests on counted tokens where these suffice."""
+        price = self.of_model(model)
+        if price is None:
+            return Saved(counted, estimated, upstream_s, 0.0, None, by_estimate=False)
+        amount = price.of(counted.tokens_in, counted.tokens_out, upstream_s)
+        by_estimate = amount is None
+        if amount is None:
+            amount = price.of(*_either(counted, estimated), upstream_s)
+        money = None if amount is None else Money(price.currency, amount)
+        gpu_s = upstream_s * price.gpus if price.per_upstream_hour is not None else 0.0
+        return Saved(counted, estimated, upstream_s, gpu_s, money, by_estimate and money is not None)
+
+    def spent(self, embedding_s: float) -> Spent:
+        price = self.of_embedding
+        return Spent(embedding_s, Money(price.currency, price.per_hour * embedding_s / 3600) if price else None)
+
+
+def _either(counted: Usage, estimated: Usage) -> tuple[int | None, int | None]:
+    return (
+        counted.tokens_in if counted.tokens_in is not None else estimated.tokens_in,
+        counted.tokens_out if counted.tokens_out is not None else estimated.tokens_out,
+    )
 
 
 class Account:
-    """Totals of all trails, kept in `file` (None: in memory only)."""
+    """Tells of each finished request: to the log, and to whoever counts."""
 
-    def __init__(self, price_of: Callable[[str], Price | None], monotonic: Clock, file: Path | None) -> None:
-        self._price_of = price_of
+    def __init__(self, prices: Prices, clock: Clock, monotonic: Clock, counters: Sequence[Callable[[Outcome], None]]):
+        self._prices = prices
+        self._clock = clock
         self._monotonic = monotonic
-        self._file = file
-        self._written: bytes | None = None
-        self._evidence = EvidenceBytes()
+        self._counters = counters
         self._ending: set[int] = set()
         self._closed = anyio.Event()
-        self.totals = _read(file) if file else Totals()
 
     def ending(self, trail: Trail) -> None:
         """The client is about to have its whole reply: from here on, `settled` waits for this trail."""
@@ -150,95 +206,53 @@ class Account:
                 await self._closed.wait()
 
     def close_trail(self, trail: Trail) -> None:
-        """Count a finished request and write its line."""
+        """Count a finished request and write its line. Never raises: the client has its reply."""
+        seconds = (trail.ended_s or self._monotonic()) - trail.started_s
+        try:
+            outcome = self.outcome(trail, seconds)
+            for count in self._counters:
+                count(outcome)
+            if trail.trace is not None:
+                trail.trace.end(trail.line(seconds), trail.spans, self._monotonic())
+        except Exception:
+            logging.getLogger("lookalike").exception("a request could not be counted")
+        if log.isEnabledFor(logging.INFO):
+            log.info("request", extra={"facts": trail.line(seconds)})
         self._ending.discard(id(trail))
         self._closed.set()
         self._closed = anyio.Event()
-        totals = self.totals
-        totals.requests += 1
-        if trail.error:
-            totals.errors[trail.error] += 1
-        if trail.entry is not None and trail.hit is not None:
-            totals.hits[trail.hit] += 1
-            totals.kinds.update(trail.kinds)
-            totals.kinds_hit.update(trail.kinds)
-            entry = trail.entry
-            totals.add(entry.tokens_in, entry.tokens_out, entry.upstream_s, self._price_of(entry.model))
-        elif trail.shadow:
-            totals.shadow.count(trail.shadow, trail.observed, self._price_of(trail.model or ""), trail.kinds)
-        elif trail.bypass:
-            totals.bypasses[trail.bypass] += 1
-        elif trail.requested:
-            totals.asked_afresh += 1
-        elif trail.reason:
-            totals.misses[trail.reason] += 1
-            totals.kinds.update(trail.kinds)
-        if trail.stored:
-            totals.stored += 1
-            self._evidence.add(trail.evidence_bytes)
-        if trail.unstored:
-            totals.unstored[trail.unstored] += 1
-        if log.isEnabledFor(logging.INFO):
-            ended_s = trail.ended_s or self._monotonic()
-            log.info("request", extra={"facts": trail.line(ended_s - trail.started_s)})
 
-    def report(self) -> dict[str, Any]:
-        """The statistics as /cache/stats shows them."""
-        totals = self.totals
-        hits, misses, bypasses = (sum(c.values()) for c in (totals.hits, totals.misses, totals.bypasses))
-        asked = hits + misses
-        return {
-            "requests": totals.requests,
-            "asked_of_cache": asked,
-            "hits": {"total": hits, **{kind: totals.hits[kind] for kind in ("exact", "pixel", "near")}},
-            "hit_rate": hits / asked if asked else None,
-            "misses": {"total": misses, "by_reason": dict(totals.misses)},
-            "kinds": by_kind(totals.kinds, totals.kinds_hit),
-            "asked_afresh": totals.asked_afresh,
-            "bypasses": {"total": bypasses, "by_reason": dict(totals.bypasses)},
-            "errors": dict(totals.errors),
-            "stored": totals.stored,
-            "not_stored": dict(totals.unstored),
-            "evidence": self._evidence.report(),
-            "saved": totals.report(hits),
-        }
+    def outcome(self, trail: Trail, seconds: float) -> Outcome:
+        now_s, hit_class = self._clock(), trail.hit_class
+        entry = trail.entry if hit_class.is_hit else None
+        return Outcome(
+            ended_s=now_s,
+            hit_class=hit_class,
+            answered=trail.status is not None and 200 <= trail.status < 300,
+            seconds=seconds,
+            dialect=trail.dialect,
+            model=trail.model,
+            tenant=trail.tenant,
+            reason=trail.reason,
+            kinds=trail.kinds,
+            stages_s=dict(trail.stages_s),
+            error=trail.error,
+            stored=trail.stored is not None,
+            unstored=trail.unstored,
+            evidence_bytes=trail.evidence_bytes,
+            saved=self._saved(trail, entry),
+            served_age_s=entry.age_s(now_s) if entry else None,
+            spent=self._prices.spent(trail.embedding_s),
+            shadow=trail.shadow,
+            observed=trail.observed,
+        )
 
-    def shadow(self) -> dict[str, Any]:
-        """The statistics of shadow mode. Would-be hits were forwarded: they are no part of the hit rate."""
-        shadow = self.totals.shadow
-        hits = {kind.value: shadow.would_be[kind] for kind in Kind if kind is not Kind.MISS}
-        return {
-            "requests": shadow.requests,
-            "would_be_hits": {"total": sum(hits.values()), **hits},
-            "would_be_hit_rate": sum(hits.values()) / shadow.requests if shadow.requests else None,
-            "kinds": by_kind(shadow.kinds, shadow.kinds_hit),
-            "compared": shadow.compared,
-            "agreed": shadow.agreed,
-            "disagreed": shadow.compared - shadow.agreed,
-            "numbers_disagreed": shadow.numbers_disagreed,
-            "would_have_saved": shadow.report(shadow.compared),
-        }
-
-    def write(self) -> None:
-        """Keep the totals on disk, atomically; nothing is written if nothing changed. Blocking."""
-        if self._file is None:
-            return
-        # Not asdict: it would rebuild each Counter by counting its pairs.
-        values = {name: getattr(self.totals, name) for name in Totals.__dataclass_fields__}
-        data = orjson.dumps(values, option=orjson.OPT_NON_STR_KEYS)
-        if data != self._written:
-            new = self._file.with_suffix(".new")
-            new.write_bytes(data)
-            new.replace(self._file)
-            self._written = data
-
-
-def _read(file: Path) -> Totals:
-    """The totals in `file`. A file that is missing or damaged counts from zero: statistics never stop a start."""
-    try:
-        return _TOTALS.validate_json(file.read_bytes())
-    except FileNotFoundError:
-        return Totals()
-    except (OSError, ValueError):
-        logging.getLogger("lookalike").warning("the statistics in %s cannot be read; counting from zero", file)
-        return Totals()
+    def _saved(self, trail: Trail, entry: Entry | None) -> Saved | None:
+        observed = trail.observed
+        if entry is not None:
+            counted = Usage(entry.tokens_in, entry.tokens_out)
+            return self._prices.saved(entry.model, counted, trail.estimated, entry.upstream_s)
+        if observed is not None and observed.agreement is not None:
+            counted = Usage(observed.tokens_in, observed.tokens_out)
+            return self._prices.saved(trail.model or "", counted, UNCOUNTED, observed.upstream_s)
+        return None

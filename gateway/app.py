@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -13,20 +13,21 @@ import anyio.to_thread
 import httpx
 from starlette.applications import Starlette
 
-from cache.stores.base import Clock, Store
+from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
 from cache.stores.private import PrivateStore
 from embeddings.base import Loaded
-from embeddings.batching import EmbeddingService
+from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
-from gateway import admin
-from gateway.account import Account
+from gateway import admin, disk
+from gateway.account import Account, Prices
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
 from gateway.config import Settings
+from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
@@ -34,22 +35,26 @@ from gateway.forward import Upstream
 from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
+from gateway.ledger import LEDGER_FILE, Ledger
+from gateway.metrics import Metrics, State
 from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
+from gateway.sightings import Sightings
+from gateway.sightings.album import ALBUM_FILE, Album
+from gateway.tracing import Tracing
 from gateway.watch import Watch
 
 log = logging.getLogger("lookalike")
 
-ACCOUNT_FILE = "statistics.json"
-_ACCOUNT_EVERY_S = 5.0
+_LEDGER_EVERY_S = 5.0
 
 wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come from
 
 
 # Told of the ids of entries that were erased, and of the marks (cache/marks.py) of the pictures that were forgotten.
-Keeper = Callable[[frozenset[str], frozenset[str]], None]
+Keeper = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -59,12 +64,15 @@ class Running:
     settings: Settings
     store: Store
     account: Account
+    ledger: Ledger
+    metrics: Metrics
     shadow_log: ShadowLog
+    sightings: Sightings
     embedding: EmbeddingService
+    clock: Clock
     monotonic: Clock
     started_s: float
     version: str
-    clock: Clock
     workers: Workers
     access: Access
     audit: Audit
@@ -75,7 +83,7 @@ class Running:
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
         """Erase entries, and what others keep of them. The ids that were there."""
         for forget in self.keepers:
-            forget(frozenset(ids), marks)
+            await forget(frozenset(ids), marks)
         return await self.store.erase(ids)
 
 
@@ -85,14 +93,19 @@ def create_app(
     clock: Clock = wall_clock,
     monotonic: Clock = time.perf_counter,
     resolve: Resolve | None = None,
+    tracing: Tracing | None = None,
 ) -> Starlette:
     """The gateway as an ASGI application over an open store, which its lifespan closes in the end. The embedder
-    is loaded in the background, so that requests are served at once. `resolve` looks up the hosts of pictures. Raises
-    ConfigError where the settings leave open who may use /cache/."""
+    is loaded in the background, so that requests are served at once. `resolve` looks up the hosts of pictures. Without
+    `tracing`, the settings say whether there is any. Raises ConfigError where they leave open who may use /cache/."""
     access = Access(policy(settings), store.secret(), clock)
-    account = Account(settings.price, monotonic, _file(settings, ACCOUNT_FILE))
+    ledger, metrics = Ledger(ledger_file(settings), clock), Metrics()
+    prices = Prices(settings.price, settings.embedding_price)
+    account = Account(prices, clock, monotonic, (ledger.count, metrics.count))
     judgements, audit = Judgements(_file(settings, JUDGEMENTS_FILE)), Audit(_file(settings, AUDIT_FILE), clock)
-    embedding = EmbeddingService(lambda: load_embedder(settings))
+    embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
+    metrics.watch(_state(settings, store, embedding))
+    tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
     upstream = Upstream(settings, monotonic)
     workers = Workers(settings.workers)
     shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
@@ -100,7 +113,9 @@ def create_app(
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
     planner = Planner(settings, store, embedding, workers, gatherer, clock, monotonic, watch)
-    gateway = Gateway(settings, upstream, planner, account, store.secret(), clock, monotonic)
+    album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
+    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
+    gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic, tracing)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -110,11 +125,15 @@ def create_app(
             if fetcher is not None:
                 closing.push_async_callback(fetcher.close)
             closing.push_async_callback(embedding.close)
-            closing.callback(account.write)
+            closing.callback(ledger.close)
             closing.callback(shadow_log.close)
+            closing.callback(sightings.close)
+            if tracing is not None:
+                closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
             embedding.start()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_write_account, account)
+                tasks.start_soon(_write_ledger, ledger, store)
+                tasks.start_soon(sightings.run)
                 yield
                 tasks.cancel_scope.cancel()
 
@@ -124,19 +143,33 @@ def create_app(
         settings=settings,
         store=store,
         account=account,
+        ledger=ledger,
+        metrics=metrics,
         shadow_log=shadow_log,
+        sightings=sightings,
         embedding=embedding,
+        clock=clock,
         monotonic=monotonic,
         started_s=monotonic(),
         version=product_version(),
-        clock=clock,
         workers=workers,
         access=access,
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
+        keepers=[sightings.forget],
     )
     return app
+
+
+def _state(settings: Settings, store: Store, embedding: EmbeddingService) -> State:
+    def near() -> bool:
+        return isinstance(embedding.state, Ready)
+
+    def free() -> int | None:
+        return disk.free_bytes(settings.cache_dir) if settings.store == "embedded" else None
+
+    return State(product_version(), settings.mode, store.size, near, free)
 
 
 def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
@@ -156,6 +189,22 @@ def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:
     trusted = httpx.create_ssl_context(trust_env=True)
     limits = settings.fetch_timeout_s, settings.fetch_bytes_max, settings.fetches_max
     return Fetcher(rules, resolve, direct(trusted), *limits)
+
+
+def ledger_file(settings: Settings) -> Path | None:
+    """Where the statistics are; None: a store in memory leaves nothing behind."""
+    return settings.cache_dir / LEDGER_FILE if settings.store == "embedded" else None
+
+
+def make_tracing(settings: Settings, clock: Clock, monotonic: Clock) -> Tracing | None:
+    """None where no traces are wanted; then nothing of it is imported. Raises ConfigError."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from gateway.telemetry import Telemetry, to_collector
+    except ImportError as error:
+        raise ConfigError(f"otlp_endpoint needs the extra: pip install 'lookalike[otel]' ({error})") from error
+    return Telemetry(to_collector(settings.otlp_endpoint), product_version(), clock, monotonic)
 
 
 def shadow_file(settings: Settings) -> Path | None:
@@ -181,10 +230,21 @@ def product_version() -> str:
         return "not installed"
 
 
-async def _write_account(account: Account) -> None:
-    while True:
-        await anyio.sleep(_ACCOUNT_EVERY_S)
-        try:
-            await anyio.to_thread.run_sync(account.write)
-        except OSError as error:
-            log.warning("the statistics could not be written: %s", error)
+async def _write_ledger(ledger: Ledger, store: Store) -> None:
+    """What waits, every few seconds; and what the store let go meanwhile."""
+    before = store.size()
+    try:
+        while True:
+            await anyio.sleep(_LEDGER_EVERY_S)
+            try:
+                await anyio.to_thread.run_sync(ledger.write)
+            except Exception:  # counting must not take the gateway down
+                log.exception("the statistics could not be written")
+            before = _noted(ledger, before, store.size())
+    finally:
+        _noted(ledger, before, store.size())
+
+
+def _noted(ledger: Ledger, before: Size, now: Size) -> Size:
+    ledger.let_go(now.evicted - before.evicted, now.expired - before.expired)
+    return now

@@ -12,6 +12,7 @@ from rich.console import Console
 from gateway import manage
 from gateway.config import Settings, load_settings
 from gateway.errors import ConfigError
+from gateway.names import By, Window
 from gateway.question import Mode
 
 cli = typer.Typer(
@@ -84,12 +85,14 @@ def check(
 def stats(
     url: Annotated[str, typer.Option(help="Where the gateway listens")] = "http://127.0.0.1:8080",
     token: manage.Token = None,
+    window: Annotated[Window, typer.Option(help="How far back")] = Window.ALL,
+    by: Annotated[By | None, _flag("Divide the figures by this")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /cache/stats")] = False,
 ) -> None:
     """Show what a running gateway answered, and what that saved."""
     from gateway.report import fetch, show
 
-    report = fetch(url, token)
+    report = fetch(url, token, window, by)
     if isinstance(report, str):
         err.print(f"[red]{report}[/]")
         raise typer.Exit(1)

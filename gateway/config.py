@@ -50,6 +50,7 @@ class Price(BaseModel):
     input_per_million: float | None = Field(None, ge=0, allow_inf_nan=False)
     output_per_million: float | None = Field(None, ge=0, allow_inf_nan=False)
     per_upstream_hour: float | None = Field(None, ge=0, allow_inf_nan=False)
+    gpus: int = Field(1, ge=0, description="GPUs of that machine")
     currency: str = Field(min_length=1, max_length=8)
 
     @model_validator(mode="after")
@@ -70,6 +71,15 @@ class Price(BaseModel):
         assert self.input_per_million is not None
         assert self.output_per_million is not None
         return (tokens_in * self.input_per_million + tokens_out * self.output_per_million) / 1_000_000
+
+
+class EmbeddingPrice(BaseModel):
+    """What an hour of the embedder's work costs on this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_hour: float = Field(ge=0, allow_inf_nan=False)
+    currency: str = Field(min_length=1, max_length=8)
 
 
 class Settings(BaseSettings):
@@ -150,6 +160,13 @@ class Settings(BaseSettings):
     stream_usage: Literal["as-asked", "always"] = Field(
         "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
     )
+    dashboard_pictures: bool = Field(
+        True,
+        description="Keep small pictures of near hits and near misses; none under strict privacy",
+    )
+    dashboard_prompts: bool = Field(
+        False, description="Show the prompts of near hits and near misses on the dashboard; kept in memory alone"
+    )
     admin_token: SecretStr | None = Field(None, description="Token that the /cache/ endpoints need")
     admin_token_file: Path | None = Field(None, description="File whose first line is that token")
     admin_access: Literal["token", "open", "off"] = Field(
@@ -158,6 +175,12 @@ class Settings(BaseSettings):
     )
     admin_origins: tuple[str, ...] = Field((), description="Origins by which browsers reach /cache/ through a proxy")
     prices: dict[str, Price] = Field(default_factory=dict, description="Price by model name; * for any other")
+    embedding_price: EmbeddingPrice | None = Field(
+        None, description="Price of an hour of the embedder's work, which is taken off what is saved"
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="Where traces are sent (OTLP over HTTP), such as http://localhost:4318; none without it"
+    )
     log_format: Literal["text", "json"] = Field("text", description="One line per request, for people or programs")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
 
@@ -215,11 +238,13 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("upstream")
+    @field_validator("upstream", "otlp_endpoint")
     @classmethod
-    def is_a_base_url(cls, value: str) -> str:
+    def is_a_base_url(cls, value: str | None) -> str | None:
         import httpx
 
+        if value is None:
+            return None
         try:
             url = httpx.URL(value)
         except httpx.InvalidURL as error:
@@ -252,6 +277,10 @@ class Settings(BaseSettings):
             return None
         hosts = None if isinstance(self.fetch_pictures, str) else tuple(map(Host.of, self.fetch_pictures))
         return Rules(hosts, tuple(map(Host.of, self.fetch_private_hosts)))
+
+    @property
+    def keeps_thumbnails(self) -> bool:
+        return self.dashboard_pictures and self.privacy == "standard"
 
     def price(self, model: str) -> Price | None:
         return self.prices.get(model) or self.prices.get("*")

@@ -13,8 +13,9 @@ import cv2
 from PIL import Image
 
 from cache import guard
-from cache.lookup import Embedded, Sizes
-from embeddings.base import RGB, Space, Vectors
+from cache.lookup import Embedded, Sizes, Stage, untimed
+from embeddings.base import RGB
+from embeddings.batching import Embedded as Answer
 from embeddings.batching import Ready, State
 from gateway import pictures
 from gateway.pictures import Picture
@@ -28,7 +29,7 @@ class Embedding(Protocol):
     @property
     def state(self) -> State: ...
 
-    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None: ...
+    async def embed(self, pictures: Sequence[RGB]) -> Answer | None: ...
 
 
 class Workers:
@@ -53,13 +54,18 @@ class Fingerprint:
         embedding: Embedding,
         pixels_max: int,
         evidence_bytes_max: int = guard.BYTES_MAX,
+        stage: Stage = untimed,
+        embedded: Callable[[float], None] = lambda seconds: None,
     ) -> None:
+        """`embedded` is told of the seconds that the embedder worked for these pictures."""
         self.files = tuple(picture.digest for picture in loaded)
         self._pictures = tuple(loaded)
         self._workers = workers
         self._embedding = embedding
         self._pixels_max = pixels_max
         self._evidence_bytes_max = evidence_bytes_max
+        self._stage = stage
+        self._told = embedded
         self._sizes: Sizes | None = None
         self._pixels: tuple[str, ...] | None = None
         self._decoded: tuple[Image.Image, ...] | None = None  # between the pixels and the views
@@ -85,17 +91,19 @@ class Fingerprint:
         if self._views is None:
             await self.sizes()
             decoded = self._decoded or (None,) * len(self._pictures)
-            self._views = await self._workers.run(lambda: tuple(map(pictures.view, self._pictures, decoded)))
+            with self._stage("decode"):
+                self._views = await self._workers.run(lambda: tuple(map(pictures.view, self._pictures, decoded)))
             self._decoded = None
         plain = tuple(view for view in self._views if view is not None)
         return plain if len(plain) == len(self._views) else ()
 
     async def embedded(self) -> Embedded | None:
         if self._embedded is None and (views := await self.views()):
-            answer, state = await self._embedding.embed([view.rgb for view in views]), self._embedding.state
+            with self._stage("embed"):
+                answer, state = await self._embedding.embed([view.rgb for view in views]), self._embedding.state
             if answer is not None and isinstance(state, Ready):
-                space, vectors = answer
-                self._embedded = Embedded(space.key, vectors, state.embedder.threshold)
+                self._told(answer.seconds)
+                self._embedded = Embedded(answer.space.key, answer.vectors, state.embedder.threshold)
         return self._embedded
 
     async def evidence(self) -> tuple[bytes, ...]:
@@ -107,7 +115,8 @@ class Fingerprint:
         return self._evidence
 
     async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:
-        return await self._workers.run(lambda: tuple(look(picture) for picture in self._pictures))
+        with self._stage("decode"):
+            return await self._workers.run(lambda: tuple(look(picture) for picture in self._pictures))
 
 
 def _pixels(picture: Picture) -> tuple[Image.Image, str]:

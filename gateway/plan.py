@@ -16,21 +16,23 @@ from cache.entry import Entry, Record
 from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Asked, Scope, ask
-from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Terms, climb
+from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb
 from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture
 from gateway.account import Trail
 from gateway.capture import Answered, Rendered
+from gateway.comparison import compared
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
+from gateway.estimate import estimate
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.hits import Hits, Served
-from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Wishes
-from gateway.strictness import Demand, demands
+from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Usage, Wishes
+from gateway.strictness import Demand, demands, unfit
 from gateway.watch import Shadow, Watch, would_serve
 
 log = logging.getLogger("lookalike")
@@ -144,22 +146,25 @@ class Planner:
         with trail.stage("pictures", self._monotonic):
             gathered = await self._gatherer.gather(question.pictures, call.body)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
-        limits = self._settings.pixels_max, self._settings.evidence_bytes_max
-        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits)
+        limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
+        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
         asked = ask(scope, question.asked, looks.files)
         storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
         forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
-        terms = self._terms(question, demand, wishes)
+        terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
+        if not wishes.no_store:  # nor is anything kept for people to look at
+            trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:
             return await self._shadowed(forward, storing, found, terms, trail)
         match found:
             case Exact() | Pixel() | Near():
-                rendered = await self._rendered(dialect, question, found)
+                with stage("serve"):
+                    rendered = await self._rendered(dialect, question, found, trail)
                 if rendered is None:
                     trail.doubt = Doubt.UNREADABLE
                     return forward
@@ -176,10 +181,15 @@ class Planner:
         read = functools.partial(dialect.parse, call)
         return read() if len(call.body) <= ON_LOOP_BYTES else await self._workers.run(read)
 
-    def _terms(self, question: Question, demand: Demand, wishes: Wishes) -> Terms:
-        fit = functools.partial(self._fit, question, wishes)
+    def _stages(self, trail: Trail) -> Stage:
+        return lambda name: trail.stage(name, self._monotonic)
+
+    def _terms(self, question: Question, demand: Demand, wishes: Wishes, stage: Stage) -> Terms:
+        def fit(entry: Entry) -> Doubt | None:
+            return unfit(entry, question, wishes, self._clock())
+
         limit = self._settings.limit(demand.scrutiny)
-        return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit)
+        return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit, stage)
 
     async def _look(self, storing: Storing, terms: Terms) -> Found:
         store, asked = self._store, storing.asked
@@ -190,8 +200,9 @@ class Planner:
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the
         store as it would be if answers were served."""
-        if not isinstance(found, Miss) and await self._rendered(storing.dialect, storing.question, found) is None:
-            found = Miss(Doubt.UNREADABLE)
+        if not isinstance(found, Miss):
+            rendered = await self._rendered(storing.dialect, storing.question, found, trail)
+            found = found if rendered else Miss(Doubt.UNREADABLE)
         would = would_serve(found, storing.asked.partition)
         trail.bypass, trail.shadow, trail.similarity = Bypass.SHADOW, would, would.similarity
         if not isinstance(found, Miss):
@@ -201,7 +212,7 @@ class Planner:
         shadow = Shadow(would, storing.dialect, storing.question, found, storing.asked, terms)
         return replace(forward, shadow=shadow)
 
-    async def _rendered(self, dialect: Dialect, question: Question, hit: Hit) -> Rendered | None:
+    async def _rendered(self, dialect: Dialect, question: Question, hit: Hit, trail: Trail) -> Rendered | None:
         """The answer for this client; None, and the entry is forgotten, if this version cannot read it."""
         try:
             reply = capture.unpack(hit.reply)
@@ -209,20 +220,10 @@ class Planner:
             log.warning("the stored answer %s cannot be read and is forgotten", hit.entry.id)
             await self._store.remove(hit.entry.id)
             return None
+        if None in (hit.entry.tokens_in, hit.entry.tokens_out):
+            trail.estimated = _missing(hit.entry, estimate(question.prompt, dialect.text(reply), hit.entry.sizes))
         fresh = Fresh(secrets.token_hex(12), int(self._clock()))
         return capture.render(dialect, question, dialect.renew(reply, question, fresh))
-
-    def _fit(self, question: Question, wishes: Wishes, entry: Entry) -> Doubt | None:
-        """What is against serving this entry to this caller."""
-        now_s = self._clock()
-        age_s = entry.age_s(now_s)
-        if wishes.max_age_s is not None and age_s > wishes.max_age_s:
-            return Doubt.STALE
-        if entry.expires_s - now_s < wishes.min_fresh_s:
-            return Doubt.STALE
-        if question.needs_usage and entry.streamed and entry.tokens_out is None:
-            return Doubt.NO_USAGE
-        return None
 
     async def served(self, serve: Serve) -> None:
         """Name a near hit by its pixels, too, so that a judgement holds for them in any file. Never raises: the client
@@ -337,3 +338,11 @@ class Planner:
         )
         vectors = embedded.vectors if embedded else None
         return Record(entry, capture.pack(reply), vectors, await looks.evidence())
+
+
+def _missing(entry: Entry, estimated: Usage) -> Usage:
+    """Of an estimate, what the upstream did not count."""
+    return Usage(
+        estimated.tokens_in if entry.tokens_in is None else None,
+        estimated.tokens_out if entry.tokens_out is None else None,
+    )

@@ -172,6 +172,9 @@ class Usage:
     tokens_out: int | None
 
 
+UNCOUNTED = Usage(None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer. `chunks` are the stream's objects as the upstream cut them; empty if it came in one piece.

@@ -29,6 +29,9 @@ from gateway.forward import Body, Upstream
 from gateway.plan import Forward, Planner, Serve, Storing, refuse_to_forward
 from gateway.question import Bypass, Call, Unstored
 from gateway.serve import cache_headers, refuse, serve
+from gateway.sightings import Sightings
+from gateway.tally import TENANT_DIGITS
+from gateway.tracing import Tracing
 
 # A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
 _PARTING_S = 0.05
@@ -81,22 +84,27 @@ class Gateway:
         upstream: Upstream,
         planner: Planner,
         account: Account,
+        sightings: Sightings,
         secret: bytes,
         clock: Clock,
         monotonic: Clock,
+        tracing: Tracing | None = None,
     ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._planner = planner
         self._account = account
+        self._sightings = sightings
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
         self._clock = clock
         self._monotonic = monotonic
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
         exchange = Exchange(scope, receive, send)
         trail = Trail(scope["method"], exchange.path, self._monotonic())
+        trail.trace = self._tracing.begin(exchange.fields) if self._tracing else None
         dialect = claim(scope["method"], scope["path"])
         try:
             await self._answer(exchange, dialect, trail)
@@ -107,6 +115,7 @@ class Gateway:
             await refuse(send, error, dialect or DIALECTS[0], trail, self._clock())
         finally:
             self._account.close_trail(trail)
+            self._sightings.saw(trail)
 
     async def _answer(self, exchange: Exchange, dialect: Dialect | None, trail: Trail) -> None:
         if dialect is None:
@@ -117,16 +126,21 @@ class Gateway:
         body: Body
         if why := headers.bypass(exchange.fields):
             body, trail.bypass = _streamed(exchange), why
-        elif not isinstance(body := await _read(exchange, self._settings.body_bytes_max), bytes):
-            trail.bypass = Bypass.BODY_TOO_LARGE
+        else:
+            with trail.stage("receive", self._monotonic):
+                body = await _read(exchange, self._settings.body_bytes_max)
+            trail.bypass = None if isinstance(body, bytes) else Bypass.BODY_TOO_LARGE
         if not isinstance(body, bytes):
             refuse_to_forward(wishes, trail)
             return await self._forward(exchange, body, trail)
-        match await self._planner.plan(dialect, self._call(exchange, body), wishes, trail):
+        call = self._call(exchange, body)
+        trail.tenant = call.tenant[:TENANT_DIGITS]
+        match await self._planner.plan(dialect, call, wishes, trail):
             case Serve(rendered) as serving:
                 self._account.ending(trail)
                 name = exchange.field(b"x-request-id") or secrets.token_hex(12)
-                await serve(exchange.send, rendered, trail, name, self._clock())
+                with trail.stage("serve", self._monotonic):
+                    await serve(exchange.send, rendered, trail, name, self._clock())
                 await self._planner.served(serving)
             case Forward() as forward:
                 await self._forward(exchange, forward.body or body, trail, forward)
@@ -175,10 +189,13 @@ class Gateway:
             body, editor = asking
         if isinstance(body, bytes):
             fields = headers.fitting(fields, len(body))
-        request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
+        sent = fields if trail.trace is None else trail.trace.upstream(fields)
+        request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, sent, body)
         under_way = False
+        begun_s = self._monotonic()
 
         def own_headers(status: int) -> headers.Raw:
+            trail.passed("upstream_first_byte", begun_s, self._monotonic())
             trail.status, now_s = status, self._clock()
             if reading is not None:
                 reading.answered_s = now_s
@@ -196,7 +213,9 @@ class Gateway:
                 landing.enter_context(self._planner.landings.landing(reading.asked.partition))
 
         tap = Tap(self._settings.reply_bytes_max if reading is not None else 0)
-        return await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
+        answered = await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
+        trail.passed("upstream", begun_s, begun_s + answered.seconds)
+        return answered
 
     def _asking_usage(self, reading: Storing | None, body: Body) -> tuple[bytes, Editor] | None:
         """The request, asking for the token counts of a stream whose client did not: the operator decides."""

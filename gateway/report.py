@@ -8,10 +8,10 @@ from rich.table import Table
 from gateway.remote import Refused, Remote
 
 
-def fetch(url: str, token: str | None = None) -> dict[str, Any] | str:
+def fetch(url: str, token: str | None = None, window: str = "all", by: str | None = None) -> dict[str, Any] | str:
     """The statistics, or a sentence that says why there are none."""
     try:
-        report = Remote(url, token).get("/stats")
+        report = Remote(url, token).get("/stats", {"window": window, "by": by})
     except Refused as refusal:
         return str(refusal)
     return report if "hit_rate" in report else f"{url} answered, but not as a lookalike gateway does."
@@ -19,7 +19,8 @@ def fetch(url: str, token: str | None = None) -> dict[str, Any] | str:
 
 def show(report: dict[str, Any], out: Console) -> None:
     hits, saved, rate = report["hits"], report["saved"], report["hit_rate"]
-    summary = Table("", "", show_header=False, title="lookalike")
+    window = report["window"]["name"]
+    summary = Table("", "", show_header=False, title="lookalike" + ("" if window == "all" else f", last {window}"))
     summary.add_row("requests", str(report["requests"]))
     summary.add_row("asked of the cache", str(report["asked_of_cache"]))
     if report["asked_afresh"]:
@@ -29,12 +30,17 @@ def show(report: dict[str, Any], out: Console) -> None:
     summary.add_row("upstream time saved", f"{saved['upstream_seconds']:,.1f} s")
     summary.add_row("tokens saved", f"{saved['tokens_in']:,} in, {saved['tokens_out']:,} out{_unknown(saved)}")
     summary.add_row("money saved", _money(saved))
+    if report["net"]:
+        summary.add_row("less what embedding cost", _net(report["net"]))
+    summary.add_row("time of a hit, of a miss", _times(report["latency"]))
     summary.add_row("stored", f"{report['store']['entries']:,} entries, {report['store']['bytes'] / 2**20:,.1f} MiB")
     summary.add_row("kept of a picture", _evidence(report["evidence"]))
     if report["feedback"]["judged_near"]:
         summary.add_row("near hits judged", _judged(report["feedback"]))
     summary.add_row("embedder", _embedder(report["embedder"]))
     out.print(summary)
+    if "groups" in report:
+        out.print(_groups(report["groups"]))
     if report["shadow"]["requests"]:
         out.print(_shadow(report["shadow"]))
     for title, counts in (
@@ -77,22 +83,50 @@ def _shadow(shadow: dict[str, Any]) -> Table:
     return table
 
 
+def _groups(groups: dict[str, Any]) -> Table:
+    table = Table(groups["by"], "requests", "asked", "hits", "hit rate", "upstream time saved", "money saved")
+    for group in groups["values"]:
+        hits, rate, saved = group["hits"]["total"], group["hit_rate"], group["saved"]
+        facts = group["requests"], group["asked_of_cache"], hits, "" if rate is None else f"{rate:.1%}"
+        money = _money(saved) if hits else ""
+        table.add_row(group["name"], *map(str, facts), f"{saved['upstream_seconds']:,.1f} s", money)
+    return table
+
+
+def _net(net: dict[str, Any]) -> str:
+    if any(amount["counted"] is None for amount in net.values()):
+        return "unknown: set embedding_price"
+    return ", ".join(f"{amount['with_estimates']:,.4f} {currency}" for currency, amount in net.items())
+
+
+def _times(latency: dict[str, Any]) -> str:
+    def median(times: dict[str, Any]) -> str:
+        return "none yet" if times["p50_ms"] is None else f"{times['p50_ms']:,.1f} ms"
+
+    return f"{median(latency['hit'])}, {median(latency['miss'])} (medians)"
+
+
 def _unknown(saved: dict[str, Any]) -> str:
-    count = saved["hits_with_unknown_tokens"]
-    return f"; {count} hits without a count" if count else ""
+    count, estimated = saved["hits_with_unknown_tokens"], saved["hits_with_estimated_tokens"]
+    if not count:
+        return ""
+    tokens = f"{saved['tokens_in_estimated']:,} in, {saved['tokens_out_estimated']:,} out"
+    return f"; {count} hits without a count" + (f" (estimated: {tokens})" if estimated else "")
 
 
 def _money(saved: dict[str, Any]) -> str:
     if saved["money"] == "unknown":
         return "unknown: set [prices] for the models you use"
-    known = ", ".join(f"{value:,.4f} {currency}" for currency, value in saved["money"].items()) or "nothing yet"
+    sums = [f"{value:,.4f} {currency}" for currency, value in saved["money"].items()]
+    sums += [f"{value:,.4f} {currency} (estimated)" for currency, value in saved["money_estimated"].items()]
+    known = ", ".join(sums) or "nothing yet"
     without = saved["hits_with_unknown_price"]
     return f"{known}; {without} hits without a price" if without else known
 
 
 def _evidence(evidence: dict[str, Any]) -> str:
     if not evidence["pictures"]:
-        return "nothing since the start"
+        return "nothing yet"
     return f"{evidence['bytes_p50']:,} bytes at the median, {evidence['bytes_mean']:,} on average, for the guard"
 
 

@@ -81,6 +81,7 @@ async def _serve(settings: Settings, console: Console) -> None:
         console.print(
             f"lookalike {product_version()} in front of {settings.upstream}\n"
             f"  point your client's base_url at  {address}/v1\n"
+            f"  dashboard                        {address}/cache/dashboard\n"
             f"  statistics                       {address}/cache/stats\n"
             f"  health                           {address}/cache/health{_shadow_note(settings)}",
             highlight=False,

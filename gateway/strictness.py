@@ -13,7 +13,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.question import Mode, Scrutiny
+from cache.entry import Entry
+from cache.verdict import Doubt
+from gateway.question import Mode, Question, Scrutiny, Wishes
 
 Cosine = Annotated[float, Field(gt=0, le=1)]
 
@@ -113,3 +115,14 @@ DEFAULT_KINDS: Final = (
         ),
     ),
 )
+
+
+def unfit(entry: Entry, question: Question, wishes: Wishes, now_s: float) -> Doubt | None:
+    """What is against serving this entry to this caller, whatever its pictures are."""
+    if wishes.max_age_s is not None and entry.age_s(now_s) > wishes.max_age_s:
+        return Doubt.STALE
+    if entry.expires_s - now_s < wishes.min_fresh_s:
+        return Doubt.STALE
+    if question.needs_usage and entry.streamed and entry.tokens_out is None:
+        return Doubt.NO_USAGE
+    return None

@@ -146,6 +146,22 @@ def test_stats_shows_a_running_gateways_savings(build: Build):  # noqa: F811
     assert json.loads(raw.output)["hits"]["exact"] == 1
 
 
+def test_stats_can_be_of_a_window_and_by_model(build: Build):  # noqa: F811
+    stage = build(near=False)
+    for _ in range(2):
+        httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(card("48.20")) | {"stream": True})
+    told = runner.invoke(cli, ["stats", "--url", stage.gateway, "--window", "24h", "--by", "model"])
+    refused = runner.invoke(cli, ["stats", "--by", "price"])
+
+    assert told.exit_code == 0
+    assert "last 24h" in told.output
+    assert "estimated: " in told.output
+    assert "(medians)" in told.output
+    assert "hit rate" in told.output
+    assert refused.exit_code == 2
+    assert "hit_class" in refused.output
+
+
 def test_stats_without_a_gateway_says_so():
     said = runner.invoke(cli, ["stats", "--url", "http://127.0.0.1:9"])
 

@@ -9,13 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.guard.align import align
 from cache.guard.blocks import STEPS_MAX, rounding
 from cache.guard.difference import colour_scales, luma_scales
-from cache.guard.judge import judge
-from cache.guard.pixels import Plane, Rgb, as_plane
+from cache.guard.frame import lay_out, place_finely
+from cache.guard.judge import FIT_MIN, SIDE_MIN_PX, judge
+from cache.guard.pixels import Plane, Rgb, as_plane, gray
+from cache.guard.scene import Scene
+from cache.guard.sharpness import alike
 from cache.guard.trace import Seen, Step, Trace
-from cache.guard.view import View
-from cache.verdict import Verdict
+from cache.guard.view import VIEW_SIDE_MAX, View, side
+from cache.verdict import Doubt, Verdict
 
 Heat = NDArray[np.float32]  # (h, w), difference over its limit
 _FINE_SCALES = 2
@@ -37,10 +41,27 @@ def explain(stored: View, asked: View) -> Explanation:
     """How `compare(stored, asked)` decides."""
     trace = Trace()
     verdict = judge(stored, asked, trace)
-    seen = trace.seen
-    if seen is None:
+    if (seen := trace.seen or _laid_out(stored, asked)) is None:
         return Explanation(verdict, tuple(trace.steps))
     return Explanation(verdict, tuple(trace.steps), seen.frame.stored, seen.frame.asked, _heat(seen))
+
+
+def _laid_out(stored: View, asked: View) -> Seen | None:
+    """The two on one grid, for a refusal that came before they were laid on each other; None where nothing does."""
+    if min(side(stored), side(asked)) < SIDE_MIN_PX:
+        return None
+    first, second = Scene(stored), Scene(asked)
+    aligned = align(first, second)
+    if aligned is None or aligned.fit < FIT_MIN:
+        return None
+    common = place_finely(first, second, aligned.placement)
+    if isinstance(common, Doubt):
+        return None
+    frame = lay_out(first, second, common, VIEW_SIDE_MAX)
+    if isinstance(frame, Doubt):
+        return None
+    mine, other, _ = alike(as_plane(gray(frame.stored)), as_plane(gray(frame.asked)))
+    return Seen(frame, frame.stored, mine, other, by_steps=False)
 
 
 def _heat(seen: Seen) -> Heat:

@@ -19,8 +19,8 @@ from cache.guard.trace import Trace
 from cache.guard.view import View, is_uniform, same_pixels, side
 from cache.verdict import Different, Doubt, Same, Verdict
 
-_SIDE_MIN_PX = 20  # smaller pictures are compared bit by bit only
-_FIT_MIN = 0.85  # correlation of the parts that both show, small; copies are above 0.95
+SIDE_MIN_PX = 20  # smaller pictures are compared bit by bit only
+FIT_MIN = 0.85  # correlation of the parts that both show, small; copies are above 0.95
 
 
 def compare(stored: View, asked: View) -> Verdict:
@@ -33,13 +33,13 @@ def judge(stored: View, asked: View, trace: Trace) -> Verdict:
     if same_pixels(stored, asked):
         trace.holds("same pixels", True)
         return Same(0.0)
-    if not trace.at_least("shorter side, px", min(side(stored), side(asked)), _SIDE_MIN_PX):
+    if not trace.at_least("shorter side, px", min(side(stored), side(asked)), SIDE_MIN_PX):
         return Different(Doubt.RESOLUTION)
     if not trace.holds("more than one colour", not (is_uniform(stored) or is_uniform(asked))):
         return Different(Doubt.TONE)  # one colour against another: nothing to hold a difference against
     first, second = Scene(stored), Scene(asked)
     aligned = align(first, second)
-    if not trace.at_least("fit", aligned.fit if aligned else 0.0, _FIT_MIN) or aligned is None:
+    if not trace.at_least("fit", aligned.fit if aligned else 0.0, FIT_MIN) or aligned is None:
         return Different(Doubt.GEOMETRY)
     if not trace.at_most("at a glance", glance_over(first, second, aligned.placement), CLEAR):
         return Different(Doubt.LOCAL_CHANGE)

@@ -5,11 +5,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.admin import entries, feedback, login, openapi, purge
+from gateway.admin import dashboard, entries, feedback, login, openapi, purge
 from gateway.admin.access import MOUNT, Access, Guarded
-from gateway.admin.health import health
+from gateway.admin.health import health, live, ready
+from gateway.admin.metrics import metrics
 from gateway.admin.replies import Problem
-from gateway.admin.stats import stats
+from gateway.admin.stats import series, stats
 
 
 async def _nothing_here(request: Request) -> Response:
@@ -24,7 +25,12 @@ def mount(access: Access) -> Mount:
 def routes() -> list[BaseRoute]:
     return [
         Route("/health", health, methods=["GET"]),
+        Route("/health/live", live, methods=["GET"]),
+        Route("/health/ready", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
         Route("/stats", stats, methods=["GET"]),
+        Route("/stats/series", series, methods=["GET"]),
+        *dashboard.routes(),
         Route("/login", login.page, methods=["GET"]),
         Route("/login", login.log_in, methods=["POST"]),
         Route("/logout", login.log_out, methods=["POST"]),

@@ -49,6 +49,7 @@ async def give_feedback(request: Request) -> Response:
     remembered = wrong and await _part(running.store, served)
     removed = removes and await running.store.remove(entry_id)
     counted = await _count(running.judgements, said.verdict, served)
+    running.sightings.judge(entry_id, said.request, said.verdict)
     told = {"verdict": said.verdict, "hit": None if served.hit == UNKNOWN else served.hit}
     return JSONResponse(told | {"removed": removed, "remembered": remembered, "counted": counted})
 

@@ -1,34 +1,87 @@
-"""GET /cache/health: 200 as soon as requests are served, with the state of each part."""
+"""GET /cache/health, and what container probes ask: /cache/health/live and /cache/health/ready.
+
+Requests are served whatever the cache's state: at the worst they are forwarded. So a trouble of the cache makes
+no gateway unready, or a full disk would take down what does not need it; `problems` in the full report says it.
+"""
 
 from typing import Any, assert_never
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from cache.errors import CacheFault
 from embeddings.batching import Failed, Loading, Ready, State
+from gateway import disk
 from gateway.config import Settings
 
 STRICT_LIMITS = (
     "near hits reach only pictures answered since the gateway started, and of these the ones used last; "
     "exact and pixel hits reach every stored answer"
 )
+# Below this, answers may soon not be stored any more.
+_FREE_BYTES_MIN = 256 * 2**20
+
+
+async def live(request: Request) -> Response:
+    """200 as long as the event loop turns."""
+    return JSONResponse({"status": "live"})
+
+
+async def ready(request: Request) -> Response:
+    """200 while requests are served. With `?embedder=1`, 503 until the embedder has been loaded (or will not be): for
+    a rollout that should not take the place of a warm gateway too early."""
+    running = request.app.state.running
+    state = describe(running.embedding.state)
+    waiting = request.query_params.get("embedder") == "1" and isinstance(running.embedding.state, Loading)
+    return JSONResponse({"status": "not-ready" if waiting else "ready", "embedder": state}, 503 if waiting else 200)
 
 
 async def health(request: Request) -> Response:
+    """Always 200. With `?check=store`, every row of the store is read and compared, which takes its time."""
     running = request.app.state.running
-    size = running.store.size()
+    size, room = running.store.size(), await anyio.to_thread.run_sync(_disk, running.settings)
+    store = {"kind": running.settings.store, "entries": size.entries, "set_aside": size.set_aside}
+    problems = _problems(running.embedding.state, room)
+    if request.query_params.get("check") == "store":
+        store["wrong"] = wrong = await _check(running.store)
+        problems += [f"the store: {each}" for each in wrong]
     return JSONResponse(
         {
-            "status": "ok",
+            "status": "degraded" if problems else "ok",
+            "problems": problems,
             "version": running.version,
             "uptime_s": round(running.monotonic() - running.started_s, 1),
             "upstream": running.settings.upstream,
             "mode": running.settings.mode,
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
-            "store": {"kind": running.settings.store, "entries": size.entries, "set_aside": size.set_aside},
+            "store": store,
+            "disk": room,
         }
     )
+
+
+async def _check(store: Any) -> list[str]:
+    try:
+        wrong: list[str] = await store.check()
+    except CacheFault as fault:
+        return [str(fault)]
+    return wrong
+
+
+def _problems(state: State, room: dict[str, int] | None) -> list[str]:
+    problems = []
+    if isinstance(state, Failed):
+        problems.append(f"no near hits: {state.why}")
+    if room is not None and room["free_bytes"] < _FREE_BYTES_MIN:
+        problems.append(f"the disk of the store has only {room['free_bytes'] // 2**20} MiB left")
+    return problems
+
+
+def _disk(settings: Settings) -> dict[str, int] | None:
+    """Room where the store is; None for a store in memory. Blocking."""
+    return {"free_bytes": disk.free_bytes(settings.cache_dir)} if settings.store == "embedded" else None
 
 
 def privacy(settings: Settings) -> dict[str, str]:

@@ -176,7 +176,7 @@ def _show(outcomes: list[Outcome], stats: dict[str, Any], embedded: dict[str, An
     )
     if note := embedded.get("fallback"):
         out.print(f"[yellow]CLIP is not in use:[/] {note}", highlight=False)
-    out.print(f"Statistics: {url}/cache/stats (with --keep, the demo stays up for you to look)", highlight=False)
+    out.print(f"Dashboard: {url}/cache/dashboard (with --keep, the demo stays up for you to look)", highlight=False)
 
 
 def _in_colour(cache_status: str) -> str:

@@ -9,10 +9,10 @@ from typing import Final
 
 from PIL import Image
 
+from gateway.box import Box
 from gateway.evaluate.copies import COPIES, Transform, in_turn, jpeg, png, resize
 from gateway.evaluate.edits import Editor
 from gateway.evaluate.ladder import Outcome
-from gateway.evaluate.places import Box
 from gateway.pictures import Picture
 
 

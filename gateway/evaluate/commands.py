@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from cache import guard
 from embeddings.base import EmbedderUnavailable, Loaded
+from gateway import heat as heating
 from gateway.app import load_embedder
 from gateway.config import Settings
-from gateway.evaluate import heat as heating
 from gateway.evaluate import report as reporting
 from gateway.evaluate.bench import Setup
 from gateway.evaluate.compare import Comparison, compare, load

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gateway.evaluate.places import Blob, Box, Glyph, Mask, Places, Rgb
+from gateway.box import Box, Rgb
+from gateway.evaluate.places import Blob, Glyph, Mask, Places
 
 # An edit counts as visible if this many pixels changed by this many levels, at the size that a model sees.
 _VISIBLE_PX, _VISIBLE_LEVELS, _SEEN_SIDE_PX = 12, 40, 1600

@@ -7,12 +7,11 @@ from typing import assert_never
 
 from cache import guard
 from cache.guard import Explanation
-from gateway import pictures
-from gateway.evaluate import heat
+from gateway import heat, pictures
+from gateway.box import Box, Rgb
 from gateway.evaluate.bench import open_rgb
 from gateway.evaluate.cases import Copy, Edit, Itself, Listed, Trial, copied, edited
 from gateway.evaluate.ladder import Hit, Outcome
-from gateway.evaluate.places import Box, Rgb
 from gateway.evaluate.words import sentence
 from gateway.pictures import Picture
 

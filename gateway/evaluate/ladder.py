@@ -14,7 +14,7 @@ from cache.lookup import Exact, Miss, Near, Pixel, Rung, Terms, climb
 from cache.stores.memory import MemoryStore
 from cache.verdict import Different, Spot, Verdict
 from embeddings.base import RGB, Embedder, Space, Vectors
-from embeddings.batching import Ready, State
+from embeddings.batching import Embedded, Ready, State
 from gateway.config import Settings
 from gateway.evaluate.words import Reason
 from gateway.fingerprint import Fingerprint, Workers
@@ -93,8 +93,8 @@ class Direct:
     def state(self) -> State:
         return Ready(self._embedder, None)
 
-    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None:
-        return self._embedder.space, self._embedder.embed(pictures)
+    async def embed(self, pictures: Sequence[RGB]) -> Embedded | None:
+        return Embedded(self._embedder.space, self._embedder.embed(pictures), 0.0)
 
 
 class Ladder:

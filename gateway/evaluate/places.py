@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]  # (h, w, 3)
+from gateway.box import Box, Rgb
+
 Mask = NDArray[np.float32]  # (h, w), 0..1
 
 # A model sees a picture at some 1,000 to 1,600 pixels: there a glyph must be this high to be read.
@@ -27,37 +28,6 @@ _OBJECT_COLOURS = 10
 _OBJECT_SHARES = (0.0008, 0.06)  # of the picture's area
 _OBJECT_CONTRAST = 45.0  # levels between an object and what is around it
 _AROUND_SPREAD = 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Pixels: left and top inside, right and bottom outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-    def grown(self, px: int) -> "Box":
-        return Box(self.left - px, self.top - px, self.right + px, self.bottom + px)
-
-    def moved(self, right: int, down: int) -> "Box":
-        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
-
-    def inside(self, rgb: Rgb) -> bool:
-        height, width = rgb.shape[:2]
-        return self.left >= 0 and self.top >= 0 and self.right <= width and self.bottom <= height
-
-    def of(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return image[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.evaluate import heat
+from gateway import heat
 from gateway.evaluate.cases import Trial
 from gateway.evaluate.compare import Comparison
 from gateway.evaluate.exhibit import Name, in_words, outcome_in_words

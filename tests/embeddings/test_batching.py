@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -161,6 +162,19 @@ async def test_a_batch_is_bounded_and_keeps_the_order() -> None:
 
     assert embedder.batches == [[0], [1, 2, 3], [4, 5], [6, 7]]
     assert [list(answer[1][:, 0]) for answer in answers[1:]] == [[1, 2], [3], [4, 5], [6, 7]]
+
+
+async def test_the_time_of_a_batch_is_shared_by_its_pictures() -> None:
+    embedder, ticks = Slow(), itertools.count(step=3.0)  # three seconds go by between any two looks at the clock
+    service = EmbeddingService(lambda: Loaded(embedder), monotonic=lambda: next(ticks))
+    service.start()
+    await service.ready()
+    async with held(embedder, service) as first:
+        waiting = [await queued(service, *levels) for levels in [(1, 2), (3,)]]
+    answers = await asyncio.gather(first, *waiting)
+    await service.close()
+
+    assert [answer.seconds for answer in answers] == [3.0, 2.0, 1.0]
 
 
 async def test_a_call_bigger_than_a_batch_is_done_in_slices() -> None:

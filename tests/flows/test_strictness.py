@@ -148,4 +148,5 @@ def test_the_bytes_kept_for_the_guard_are_reported(stage: Stage):
     evidence = stage.stats()["evidence"]
 
     assert evidence["pictures"] == 1
-    assert 1_000 < evidence["bytes_mean"] == evidence["bytes_p50"] < 200_000
+    assert 1_000 < evidence["bytes_mean"] < 200_000
+    assert evidence["bytes_p50"] == pytest.approx(evidence["bytes_mean"], rel=0.025)

@@ -2,7 +2,6 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 from cache.entry import Entry
 from cache.lookup import Exact, Near, Pixel
 from cache.verdict import Doubt
-from gateway.account import Account, Trail
-from gateway.config import Price
-from gateway.question import Bypass, Unstored
+from gateway.account import Account, Prices, Trail
+from gateway.config import EmbeddingPrice, Price
+from gateway.ledger import Ledger
+from gateway.question import Bypass, Unstored, Usage
 from tests.contracts.store_contract import Clock, record
 from tests.examples import examples
 
@@ -23,8 +23,20 @@ BY_HOUR = Price(per_upstream_hour=3_600, currency="USD")
 ENTRY = record("a", created_s=900.0, expires_s=2_000.0, tokens_in=100, tokens_out=10, upstream_s=2.5).entry
 
 
-def account(price: Price | None = None, file: Path | None = None) -> Account:
-    return Account(lambda model: price, Clock(), file)
+class Kept(Account):
+    """An account over a ledger in memory."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger(None, self.clock)
+        super().__init__(prices, self.clock, self.clock, [self.ledger.count])
+
+    def report(self) -> dict[str, Any]:
+        return self.ledger.report_now()
+
+
+def account(price: Price | None = None) -> Kept:
+    return Kept(Prices(lambda model: price))
 
 
 def trail(**facts: Any) -> Trail:
@@ -190,7 +202,9 @@ def test_the_bytes_kept_of_pictures_have_a_mean_and_a_median() -> None:
         kept.close_trail(trail(stored="id", evidence_bytes=sizes))
     kept.close_trail(trail(evidence_bytes=(9_000,)))  # not stored after all
 
-    assert kept.report()["evidence"] == {"pictures": 3, "bytes_mean": 30, "bytes_p50": 20}
+    evidence = kept.report()["evidence"]
+    assert (evidence["pictures"], evidence["bytes_mean"]) == (3, 30)
+    assert evidence["bytes_p50"] == pytest.approx(20, rel=0.05)
 
 
 def test_the_report_is_json() -> None:
@@ -232,97 +246,80 @@ def test_hits_without_a_price_are_counted_beside_those_with_one() -> None:
 
 def test_each_currency_is_counted_by_itself() -> None:
     prices = {"a": BY_TOKEN, "b": BY_HOUR}
-    kept = Account(prices.get, Clock(), None)
+    kept = Kept(Prices(prices.get))
     for model in ("a", "b", "a", "c"):
         kept.close_trail(hit(replace(ENTRY, model=model)))
 
     assert {"EUR": pytest.approx(0.4), "USD": pytest.approx(2.5)} == kept.report()["saved"]["money"]
 
 
-# On disk
+def test_money_by_estimated_tokens_is_kept_apart_and_marked() -> None:
+    kept = account(BY_TOKEN)
+    streamed = hit(replace(ENTRY, tokens_in=None, tokens_out=None))
+    streamed.estimated = Usage(100, 10)
+    for told in (streamed, hit()):
+        kept.close_trail(told)
+    found = kept.report()["saved"]
+
+    assert (found["tokens_in"], found["tokens_out"]) == (100, 10)
+    assert (found["tokens_in_estimated"], found["tokens_out_estimated"]) == (100, 10)
+    assert (found["hits_with_unknown_tokens"], found["hits_with_estimated_tokens"]) == (1, 1)
+    assert (found["money"], found["money_estimated"]) == ({"EUR": 0.2}, {"EUR": 0.2})
+    assert found["hits_with_unknown_price"] == 0
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "totals.json"
+def test_a_price_by_the_hour_needs_no_tokens_and_counts_gpu_hours() -> None:
+    kept = account(Price(per_upstream_hour=3_600, gpus=4, currency="USD"))
+    kept.close_trail(hit(replace(ENTRY, tokens_in=None, tokens_out=None, upstream_s=1_800.0)))
+    found = kept.report()["saved"]
+
+    assert (found["money"], found["money_estimated"], found["gpu_hours"]) == ({"USD": 1_800.0}, {}, 2.0)
 
 
-def test_the_totals_survive_a_restart(file: Path) -> None:
-    before = account(BY_TOKEN, file)
-    for make in REASONS:
-        before.close_trail(make())
-    before.write()
-    after = account(BY_TOKEN, file)
-
-    assert before.totals == after.totals
-    assert before.report() == after.report()
-    for make in REASONS:
-        after.close_trail(make())
-    assert 2 * len(REASONS) == after.report()["requests"]
-    assert [file] == list(file.parent.iterdir())
-
-
-def test_nothing_is_written_if_nothing_happened(file: Path) -> None:
-    kept = account(file=file)
+def test_money_is_that_of_the_prices_in_force_when_it_was_saved() -> None:
+    prices: dict[str, Price] = {ENTRY.model: BY_TOKEN}
+    kept = Kept(Prices(prices.get))
     kept.close_trail(hit())
-    kept.write()
-    file.unlink()
-    kept.write()
-    assert not file.exists()
-
-    kept.close_trail(hit())
-    kept.write()
-    assert account(file=file).report()["requests"] == 2
-
-
-def test_without_a_file_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    kept = account()
-    kept.close_trail(hit())
-    kept.write()
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_of_another_version_keeps_what_is_known(file: Path) -> None:
-    file.write_text('{"requests": 7, "hits": {"exact": 3}, "of_a_later_version": [1]}')
-    kept = account(file=file)
+    prices[ENTRY.model] = Price(input_per_million=2_000, output_per_million=20_000, currency="EUR")
     kept.close_trail(hit())
 
-    assert (kept.totals.requests, kept.totals.hits["exact"], kept.totals.stored) == (8, 4, 0)
+    assert kept.report()["saved"]["money"] == {"EUR": pytest.approx(0.2 + 0.4)}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(
-            b"",
-            b"{",
-            b"\xff",
-            b"[]",
-            b"7",
-            b"null",
-            b'{"requests": "many"}',
-            b'{"hits": 5}',
-            b'{"hits": {"exact": "x"}}',
-        ),
-        *(b'{"money_saved": [1]}', b'{"money_saved": {"EUR": null}}', b'{"stored": null}', b'{"upstream_s_saved": {}}'),
-    ],
-)
-def test_a_damaged_file_counts_from_zero_and_says_so(
-    file: Path, content: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    file.write_bytes(content)
-    kept = account(BY_TOKEN, file)
-    assert str(file) in caplog.text
+def test_what_the_embedder_costs_is_taken_off() -> None:
+    kept = Kept(Prices(lambda model: BY_TOKEN, EmbeddingPrice(per_hour=36.0, currency="EUR")))
+    found = hit()
+    found.embedded(5.0)
+    kept.close_trail(found)
+    report = kept.report()
 
-    for make in REASONS:
-        kept.close_trail(make())
-    assert len(REASONS) == kept.report()["requests"]
-    kept.write()
-    assert len(REASONS) == account(file=file).report()["requests"]
+    assert report["spent"] == {
+        "embedding_seconds": 5.0,
+        "embedding_seconds_without_price": 0.0,
+        "money": {"EUR": 0.05},
+    }
+    assert report["net"] == {"EUR": {"counted": pytest.approx(0.15), "with_estimates": pytest.approx(0.15)}}
 
 
-def test_a_file_that_cannot_be_read_counts_from_zero(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert account(file=tmp_path).report()["requests"] == 0
-    assert str(tmp_path) in caplog.text
+def test_without_the_embedders_price_the_net_is_not_known() -> None:
+    kept = account(BY_TOKEN)
+    found = hit()
+    found.embedded(5.0)
+    kept.close_trail(found)
+
+    assert kept.report()["net"] == {"EUR": {"counted": None, "with_estimates": None}}
+    assert kept.report()["spent"]["embedding_seconds_without_price"] == 5.0
+
+
+# Whoever counts
+
+
+def test_a_counter_that_breaks_fails_no_request_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(outcome: object) -> None:
+        raise ZeroDivisionError
+
+    kept = Account(Prices(lambda model: None), Clock(), Clock(), [broken])
+    kept.ending(told := hit())
+    kept.close_trail(told)
+
+    assert "could not be counted" in caplog.text

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.config import PREFIX, Price, Settings, load_settings
+from gateway.config import PREFIX, EmbeddingPrice, Price, Settings, load_settings
 from gateway.errors import ConfigError
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS
@@ -414,3 +414,36 @@ def test_an_entry_that_is_no_host_is_told(name: str) -> None:
 
 def test_private_hosts_alone_open_nothing() -> None:
     assert "set fetch_pictures = []" in trouble(upstream=UPSTREAM, fetch_private_hosts=["minio.internal"])
+
+
+# What is counted
+
+
+def test_the_embedders_price_and_the_collectors_address_come_from_the_file(toml: Path) -> None:
+    toml.write_text(
+        f'upstream = "{UPSTREAM}"\notlp_endpoint = "http://localhost:4318/"\n'
+        'embedding_price = { per_hour = 0.5, currency = "EUR" }\n'
+        '[prices."*"]\nper_upstream_hour = 2\ngpus = 8\ncurrency = "EUR"\n'
+    )
+    settings = load_settings(toml)
+
+    assert settings.otlp_endpoint == "http://localhost:4318"
+    assert settings.embedding_price == EmbeddingPrice(per_hour=0.5, currency="EUR")
+    assert settings.prices["*"].gpus == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("otlp_endpoint", "localhost:4318"),
+        ("otlp_endpoint", "http://user:secret@host"),
+        ("embedding_price", {"per_hour": -1, "currency": "EUR"}),
+        ("embedding_price", {"per_hour": 1}),
+        ("prices", {"m": {"per_upstream_hour": 1, "currency": "EUR", "gpus": -1}}),
+    ],
+)
+def test_what_makes_no_sense_there_is_refused_without_repeating_a_password(name: str, value: Any) -> None:
+    words = trouble(upstream=UPSTREAM, **{name: value})
+
+    assert words.startswith(name)
+    assert "secret" not in words

@@ -8,7 +8,7 @@ from PIL import Image
 
 from cache import guard
 from embeddings.base import RGB, Space, Vectors
-from embeddings.batching import Loading, Ready, State
+from embeddings.batching import Embedded, Loading, Ready, State
 from gateway import pictures
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.pictures import Picture
@@ -40,11 +40,11 @@ class Embedding:
         self.state: State = Ready(MeanColour(), None) if ready else Loading()
         self.asked: list[int] = []
 
-    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None:
+    async def embed(self, pictures: Sequence[RGB]) -> Embedded | None:
         self.asked.append(len(pictures))
         match self.state:
             case Ready(embedder):
-                return embedder.space, embedder.embed(pictures)
+                return Embedded(embedder.space, embedder.embed(pictures), 0.25)
             case _:
                 return None
 

@@ -8,8 +8,8 @@ import pytest
 
 from cache.keys import Scope, ask
 from cache.stores.memory import MemoryStore
-from embeddings.base import RGB, Space, Vectors
-from embeddings.batching import Loading, State
+from embeddings.base import RGB
+from embeddings.batching import Embedded, Loading, State
 from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
@@ -34,7 +34,7 @@ class NoEmbedder:
 
     state: State = Loading()
 
-    async def embed(self, pictures: Sequence[RGB]) -> tuple[Space, Vectors] | None:
+    async def embed(self, pictures: Sequence[RGB]) -> Embedded | None:
         return None
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from cache.guard import LIMIT
-from gateway.evaluate.places import Box, Rgb
+from gateway.box import Box, Rgb
 
 Heat = NDArray[np.float32]  # (h, w), difference over its limit
 
@@ -78,12 +78,17 @@ def beside(stored: Rgb, asked: Rgb) -> Rgb:
 
 def data_url(rgb: Rgb, side_max: int) -> str:
     """A picture to be shown inside a page, at most so long."""
+    return "data:image/jpeg;base64," + base64.b64encode(small(rgb, side_max)).decode()
+
+
+def small(rgb: Rgb, side_max: int, quality: int = _JPEG_QUALITY) -> bytes:
+    """A picture as a JPEG file, at most so long."""
     scale = side_max / max(rgb.shape[:2])
     if scale < 1:
         size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
         rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
 
 
 def blocks(asked: Rgb, heat: Heat, columns: int, rows: int) -> Text:

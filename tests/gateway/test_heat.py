@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gateway.evaluate import heat
-from gateway.evaluate.places import Box
+from gateway import heat
+from gateway.box import Box
 
 ASKED = np.full((300, 400, 3), 240, np.uint8)
 SPOT = Box(200, 100, 206, 108)
