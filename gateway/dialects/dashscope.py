@@ -13,13 +13,12 @@ import orjson
 
 from gateway.dialects import dashscope_stream
 from gateway.dialects.dashscope_stream import choices_of, said
-from gateway.dialects.fields import count, new_uuid, with_new, without_nulls
+from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
 from gateway.dialects.parts import HINTS, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
-_SERVER_TOOLS = ("enable_search", "search_options", "plugins", "enable_code_interpreter")
 _RAN_TOOLS = ("search_info", "tool_info")
 # What may stand beside a text or a picture. Anything else may name content that is not in the request.
 _BESIDE = frozenset(("type", "min_pixels", "max_pixels", "total_pixels", "enable_rotate", "detail"))
@@ -127,12 +126,14 @@ def _streams(call: Call, body: Object, parameters: Object) -> bool:
 
 
 def _refuse_server_tools(call: Call, body: Object, parameters: Object) -> None:
-    wanted = any(fields.get(name) for name in _SERVER_TOOLS for fields in (body, parameters))
+    refuse_search(body)
+    refuse_search(parameters)
+    plugged = "plugins" in body or "plugins" in parameters or "x-dashscope-plugin" in call.headers
     tools = parameters.get("tools", [])
     run_here = isinstance(tools, list) and all(
         isinstance(tool, dict) and tool.get("type", "function") == "function" for tool in tools
     )
-    if wanted or not run_here or "x-dashscope-plugin" in call.headers:
+    if plugged or not run_here:
         raise NotCacheable(Bypass.SERVER_TOOLS)
     if parameters.get("audio") or parameters.get("modalities") not in (None, ["text"]):
         raise NotCacheable(Bypass.UNKNOWN_PART)

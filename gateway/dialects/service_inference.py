@@ -11,14 +11,14 @@ from typing import ClassVar
 
 import orjson
 
-from gateway.dialects.fields import count, new_uuid, with_new, without_nulls
+from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import prompt_of, take_pictures
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
 _PATH = re.compile(r".*/services/[^/]+/inference")
-_SERVER_TOOLS = ("enable_search", "search_options", "plugins", "tools")
+_TOOLS = ("plugins", "tools")  # whoever may run them
 _NO_ERROR = (None, "", 0)
 _DONE_REASONS = {
     None: None,  # this server may not say why it ended
@@ -44,8 +44,10 @@ class ServiceInference:
         if not (isinstance(given, dict) and isinstance(parameters, dict) and isinstance(model, str)):
             raise NotCacheable(Bypass.UNKNOWN_SHAPE)
         _refuse_streams(call, body, parameters)
-        if any(fields.get(name) for name in _SERVER_TOOLS for fields in (body, parameters, given)):
-            raise NotCacheable(Bypass.SERVER_TOOLS)
+        for fields in (body, parameters, given):
+            refuse_search(fields)
+            if any(fields.get(name) for name in _TOOLS):
+                raise NotCacheable(Bypass.SERVER_TOOLS)
         messages, pictures = take_pictures(given.get("messages"))
         if not pictures:
             raise NotCacheable(Bypass.NO_PICTURE)
