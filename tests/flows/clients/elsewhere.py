@@ -43,7 +43,8 @@ class Driver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()  # closes its input, which ends it
+        self._process.terminate()  # some clients take seconds over their farewell
+        self._process.communicate()
 
     def ask(self, **question: Any) -> Heard:
         """Raises Refused or Broken, as the client did."""
@@ -51,7 +52,9 @@ class Driver:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        told = self._process.stdout.readline()
+        assert told, f"{self._command} ended without an answer; what it said stands among the test's output"
+        answer = json.loads(told)
         if refused := answer.get("refused"):
             raise Refused(**refused)
         if broken := answer.get("broken"):
