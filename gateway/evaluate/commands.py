@@ -27,6 +27,7 @@ from gateway.evaluate.measure import Measured, Plan, measure
 from gateway.evaluate.page import probe, render, write
 from gateway.evaluate.summary import CURVE_FLOOR, Catalogue, Summary, summarise
 from gateway.evaluate.terminal import show_comparison, show_summary
+from gateway.question import Scrutiny
 
 HIT, MISS, ERROR = 0, 1, 2
 NONE_WRONG, WRONG = 0, 1
@@ -113,7 +114,7 @@ def run_evaluate(settings: Settings, wanted: Wanted, out: Console, err: Console)
         with _progress(err) as bar:
             measured = measure(setup, jobs, Plan(names, judged, wanted.edits), _Steps(bar), loaded.embedder)
         catalogue = Catalogue(measured.seen, judged)
-        summary = summarise(measured.trials, catalogue, threshold)
+        summary = summarise(measured.trials, catalogue, threshold, settings.limit(Scrutiny.NORMAL))
         about = _about(wanted, measured, loaded, threshold)
         if wanted.as_json:
             out.print_json(json.dumps(reporting.as_json(summary, measured, about, catalogue.name)))

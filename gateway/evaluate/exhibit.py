@@ -115,7 +115,7 @@ def outcome_in_words(outcome: Outcome) -> str:
     if outcome.similarity is not None:
         figures.append(f"cosine {outcome.similarity:.4f}")
     if outcome.score is not None:
-        figures.append(f"score {outcome.score:.2f}, limit {guard.LIMIT}")
+        figures.append(f"score {outcome.score:.2f}")
     said = (
         f"hit: {outcome.rung}" if isinstance(outcome, Hit) else f"miss: {outcome.reason} - {sentence(outcome.reason)}"
     )

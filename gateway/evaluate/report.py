@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from cache.guard import LIMIT
 from gateway.evaluate.cases import Trial
 from gateway.evaluate.copies import POLICY
 from gateway.evaluate.exhibit import Exhibit, Exhibits, Name, in_words, outcome_in_words, stored_name
@@ -42,7 +41,7 @@ def html(
         "evaluate.html.j2",
         title="lookalike evaluate",
         summary=summary,
-        limit=LIMIT,
+        limit=summary.limit,
         policy=POLICY,
         about=about,
         stopped=measured.stopped,

@@ -118,6 +118,7 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Summary:
     threshold: float
+    limit: float  # of the guard\'s score
     pictures: int
     recall: float | None  # over the core classes, each counted alike; None where there was no copy
     classes: tuple[tuple[Recall, tuple[Recall, ...]], ...]  # each with its variants
@@ -134,8 +135,9 @@ class Summary:
     curve: tuple[Point, ...]
 
 
-def summarise(trials: Sequence[Trial], catalogue: Catalogue, threshold: float) -> Summary:
-    """Figures at `threshold`, which is not below the one that the trials were made with."""
+def summarise(trials: Sequence[Trial], catalogue: Catalogue, threshold: float, limit: float = LIMIT) -> Summary:
+    """Figures at `threshold`, which is not below the one that the trials were made with. `limit` is what the guard's
+    score was held to."""
     now = [(trial, at(trial.outcome, threshold)) for trial in trials]
     marked = [(trial, outcome, mark(trial, outcome, catalogue)) for trial, outcome in now]
     classes = tuple(_classes(marked))
@@ -143,6 +145,7 @@ def summarise(trials: Sequence[Trial], catalogue: Catalogue, threshold: float) -
     alike, served = _look_alikes(marked)
     return Summary(
         threshold=threshold,
+        limit=limit,
         pictures=len({trial.source for trial in trials if not isinstance(trial.case, Listed)}),
         recall=_mean([whole.share for whole, _ in classes if whole.name in CORE]),
         classes=classes,
@@ -154,7 +157,7 @@ def summarise(trials: Sequence[Trial], catalogue: Catalogue, threshold: float) -
         kinds=tuple(Counter(_edits(trials).values()).most_common()),
         wrong=tuple(trial for trial, _, how in marked if how is Mark.WRONG),
         unjudged=tuple(_unjudged(marked, catalogue)),
-        near_misses=tuple(_near_misses(marked)),
+        near_misses=tuple(_near_misses(marked, limit)),
         missed=tuple(_missed_examples(marked)),
         curve=tuple(_curve(trials, catalogue)),
     )
@@ -219,11 +222,11 @@ def _unjudged(marked: Sequence[Marked], catalogue: Catalogue) -> Iterable[Trial]
             yield trial
 
 
-def _near_misses(marked: Sequence[Marked]) -> list[Trial]:
+def _near_misses(marked: Sequence[Marked], limit: float) -> list[Trial]:
     found = [
         (outcome.score, number, trial)
         for number, (trial, outcome, how) in enumerate(marked)
-        if how is Mark.REFUSED and outcome.score is not None and LIMIT < outcome.score <= _NEAR_MISS_MAX
+        if how is Mark.REFUSED and outcome.score is not None and limit < outcome.score <= _NEAR_MISS_MAX
     ]
     return [trial for _, _, trial in sorted(found)]
 
