@@ -15,12 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from gateway.config import Settings
 from tests.fakes.pictures import data_url
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.conftest import Stage, gateway_over, serving, wait_until_ready
+
+expect.set_options(timeout=30_000)  # a machine that is busy is no failure
 
 _MISSING = "there is no Chromium: scripts/browser installs one"
 

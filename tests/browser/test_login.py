@@ -67,5 +67,5 @@ def test_a_page_that_is_open_when_the_session_ends_says_so(stage: Stage, visit: 
     expect(page.locator("#live")).to_have_text("Live")
     window.context.clear_cookies()
 
-    expect(page.locator("#live")).to_contain_text("You are logged out.", timeout=20_000)
+    expect(page.locator("#live")).to_contain_text("You are logged out.")
     window.complaints.clear()  # the browser tells of the 401

@@ -106,7 +106,7 @@ def test_the_page_follows_the_traffic_without_being_loaded_again(stages: Callabl
     for _ in range(2):
         ask(stage, card("48.20"))
 
-    expect(page.locator(".card.first .value")).to_have_text("50.0 %", timeout=20_000)
+    expect(page.locator(".card.first .value")).to_have_text("50.0 %")
     expect(page.get_by_text(f'base_url="{stage.gateway}/v1"')).to_have_count(0)
     assert page.evaluate("window.theSamePage")
 

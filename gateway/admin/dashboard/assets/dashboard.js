@@ -7,6 +7,7 @@
   const live = document.getElementById("live");
   let timer = null;
   let last = null;
+  let turn = 0;  // only the latest update may speak: another may have begun, or the tab been hidden, while one waited
 
   function say(state) {
     live.className = `live ${state}`;
@@ -28,14 +29,18 @@
 
   async function update() {
     clearTimeout(timer);
+    const mine = ++turn;
     if (document.hidden) return say("paused");
     try {
       const reply = await fetch(overview.dataset.now, { headers: { accept: "application/json" }, cache: "no-store" });
-      if (reply.status === 401) return say("lost out");
-      if (!reply.ok) throw new Error(reply.status);
-      show(await reply.json());
+      if (!reply.ok && reply.status !== 401) throw new Error(reply.status);
+      const now = reply.ok ? await reply.json() : null;
+      if (mine !== turn) return;
+      if (now === null) return say("lost out");
+      show(now);
       say("");
     } catch (error) {
+      if (mine !== turn) return;
       say("lost");
       console.debug(error);
     }
