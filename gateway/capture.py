@@ -12,7 +12,6 @@ from cache.entry import pack as pack_row
 from cache.entry import unpack as unpack_row
 from cache.errors import CorruptRow
 from gateway.dialects.base import Dialect
-from gateway.dialects.framing import encode_sse
 from gateway.question import Question, Reply, Unstored
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -79,7 +78,7 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
     if isinstance(body, Unstored):
         return body
     media_type = sent.get(b"content-type", b"").decode("latin-1")
-    if media_type.lower().startswith("text/event-stream"):
+    if media_type.lower().startswith(dialect.stream_type.partition(";")[0]):
         reply = _stream(dialect, question, body)
     else:
         reply = dialect.whole(body)
@@ -87,6 +86,8 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
         return reply
     if why := dialect.unstorable(reply):
         return why
+    if question.tokens_max is not None and (dialect.usage(reply).tokens_out or 0) >= question.tokens_max:
+        return Unstored.TRUNCATED
     return replace(reply, named=_named(reply, question), media_type=media_type)
 
 
@@ -94,8 +95,7 @@ def render(dialect: Dialect, question: Question, reply: Reply) -> Rendered:
     """A stored answer as this request wants it: in one piece or as a stream, everything at once."""
     as_recorded = question.stream == bool(reply.chunks)
     if question.stream:
-        frames = dialect.stream(reply, question.include_usage)
-        body = b"".join(encode_sse(frame.data.encode()) for frame in frames)
+        body = b"".join(map(dialect.encode, dialect.stream(reply, question.include_usage)))
         return Rendered(body, reply.media_type if as_recorded else dialect.stream_type)
     return Rendered(dialect.body(reply), reply.media_type if as_recorded else "application/json")
 

@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         description="Threads that decode and compare",
     )
 
+    upstream_stateless: bool = Field(
+        False, description="The upstream keeps no answer once it is given, so that none can be asked for by its id"
+    )
     connect_timeout_s: float = Field(10, gt=0, description="Seconds to reach the upstream")
     read_timeout_s: float = Field(30, gt=0, description="Seconds without a byte from the upstream, the first included")
     upstream_connections_max: int = Field(1000, ge=1, description="Connections to the upstream at once")

@@ -122,6 +122,7 @@ class Call:
     body: bytes
     tenant: str
     partitions: tuple[tuple[str, str], ...] = ()
+    stateless: bool = False  # the operator says that the upstream keeps no answer once it is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ class Question:
     choices: int  # answers wanted for the one question (`n`)
     prompt: str = field(repr=False)  # all text that is not the model's or a tool's, in order
     request_id: str | None = None  # an id by which the client lets the server name its reply
+    tokens_max: int | None = None  # the limit of the answer, where the reply does not tell that it was met
+    echoed: Object = field(default_factory=dict, repr=False)  # what is no part of the question, yet in the reply again
 
     @property
     def needs_usage(self) -> bool:

@@ -135,7 +135,8 @@ class Gateway:
         tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()
         partitions = headers.partitions(exchange.fields, exchange.query)
         path = self._upstream.target(exchange.path)
-        return Call(path, exchange.query, headers.readable(exchange.fields), body, tenant, partitions)
+        fields = headers.readable(exchange.fields)
+        return Call(path, exchange.query, fields, body, tenant, partitions, self._settings.upstream_stateless)
 
     async def _forward(self, exchange: Exchange, body: Body, trail: Trail, forward: Forward = _PASSING) -> None:
         """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept."""
@@ -169,11 +170,9 @@ class Gateway:
     ) -> Answered:
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         editor: Editor | None = None
-        if reading is not None and isinstance(body, bytes) and self._wants_usage(reading):
-            asking = reading.dialect.asking_usage(body)
-            if asking is not None:
-                body, editor = asking, reading.dialect.hiding_usage()
-                fields = [field for field in fields if field[0] != b"content-length"]  # httpx counts anew
+        if asking := self._asking_usage(reading, body):
+            body, editor = asking
+            fields = [field for field in fields if field[0] != b"content-length"]  # httpx counts anew
         request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, fields, body)
         under_way = False
 
@@ -197,10 +196,12 @@ class Gateway:
         tap = Tap(self._settings.reply_bytes_max if reading is not None else 0)
         return await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
 
-    def _wants_usage(self, reading: Storing) -> bool:
-        """Whether to ask for the token counts of a stream whose client did not: the operator decides."""
+    def _asking_usage(self, reading: Storing | None, body: Body) -> tuple[bytes, Editor] | None:
+        """The request, asking for the token counts of a stream whose client did not: the operator decides."""
+        if reading is None or not isinstance(body, bytes) or self._settings.stream_usage != "always":
+            return None
         asked = reading.question.include_usage or not reading.question.stream
-        return self._settings.stream_usage == "always" and not asked
+        return None if asked else reading.dialect.asking_usage(body)
 
 
 async def _while_connected(

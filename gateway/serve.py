@@ -24,7 +24,8 @@ def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes
     fields = {
         "age": str(int(trail.entry.age_s(now_s))),
         "date": formatdate(now_s, usegmt=True),
-        "x-request-id": request_id,
+        "x-request-id": request_id,  # what the clients of OpenAI's form show ...
+        "request-id": request_id,  # ... and those of Anthropic's
         "x-lookalike-entry": trail.entry.id,
     }
     own = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]

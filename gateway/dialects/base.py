@@ -14,7 +14,7 @@ from gateway.question import Call, Fresh, Question, Reply, Unstored, Usage
 
 class Dialect(Protocol):
     name: ClassVar[str]
-    stream_type: ClassVar[str]  # Content-Type of a stream that is made here from an answer that came whole
+    stream_type: ClassVar[str]  # Content-Type of a stream, as it is made here from an answer that came whole
 
     def claims(self, path: str) -> bool:
         """Whether a POST to this path speaks the dialect."""
@@ -58,12 +58,13 @@ class Dialect(Protocol):
         """The reply as a stream, cut as it was; `assemble(stream(reply, True))` has the same body."""
         ...
 
-    def asking_usage(self, body: bytes) -> bytes | None:
-        """The request, asking for token counts in its stream; None where it says something about them already."""
+    def encode(self, frame: Frame) -> bytes:
+        """A frame as bytes: the reverse of `framing`."""
         ...
 
-    def hiding_usage(self) -> Editor:
-        """Takes the token counts back out of a stream for a client that did not ask for them."""
+    def asking_usage(self, body: bytes) -> tuple[bytes, Editor] | None:
+        """The request, asking for token counts in its stream, and what takes them back out for a client that did
+        not ask. None where they come anyway, or where the request says something about them already."""
         ...
 
     def error(self, status: int, code: str, message: str) -> bytes:

@@ -1,8 +1,8 @@
 """Bytes to frames and back. Sans-IO: any chunking of the same bytes gives the same frames.
 
-Server-sent events as https://html.spec.whatwg.org/multipage/server-sent-events.html defines them:
-lines end in CRLF, LF or CR; one space after the colon is dropped; comments are ignored; an event
-counts only once its blank line has come.
+Newline-delimited JSON is one object a line. Server-sent events are as
+https://html.spec.whatwg.org/multipage/server-sent-events.html defines them: lines end in CRLF, LF or CR; one space
+after the colon is dropped; comments are ignored; an event counts only once its blank line has come.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event of a stream. `event` is its name where the format has names."""
+    """One event of a stream. `event` is its name where the format has names. `number`, its place in the stream from
+    1 on, is for writing only: what is read has none."""
 
     data: str
     event: str | None = None
+    number: int | None = None
 
 
 class Framing(Protocol):
@@ -87,5 +89,25 @@ class ServerSentEvents:
         return Frame("\n".join(data), event) if data else None
 
 
-def encode_sse(data: bytes) -> bytes:
-    return b"data: " + data + b"\n\n"
+class Lines:
+    """A decoder of application/x-ndjson. A line counts only once its end has come; empty lines are ignored."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        return [Frame(line.decode()) for line in map(bytes.strip, lines) if line]
+
+    def rest(self) -> bytes:
+        return self._buffer.strip()
+
+
+def encode_line(frame: Frame) -> bytes:
+    return f"{frame.data}\n".encode()
+
+
+def encode_sse(frame: Frame) -> bytes:
+    """An event. `data` is one line, as JSON is."""
+    name = f"event: {frame.event}\n" if frame.event else ""
+    return f"{name}data: {frame.data}\n\n".encode()

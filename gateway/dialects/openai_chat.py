@@ -4,16 +4,24 @@ The request's rules: every field is part of the key unless it is named in `_NOT_
 is whole only if every choice has a finish reason and the stream's own end mark came.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 
 from gateway.dialects import openai_stream
-from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
-from gateway.dialects.parts import prompt_of, take_pictures, without_nulls
+from gateway.dialects.fields import (
+    count,
+    new_id,
+    read_reply,
+    refuse_case_variants,
+    request_id,
+    with_new,
+    without_nulls,
+)
+from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
+from gateway.dialects.parts import prompt_of, take_pictures
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
@@ -31,9 +39,10 @@ _KNOWN = _NOT_ASKED | frozenset(
 _REPLAYED_STREAM_OPTIONS = frozenset(("include_usage", "include_obfuscation"))
 _STATEFUL = (
     *("kv_transfer_params", "ec_transfer_params", "previous_response_id", "conversation", "context_id"),
+    "store",  # to be asked for later, by an id that only the upstream gives
     *("session_params", "migration_request", "with_cache", "preserve_cache"),  # SGLang; LMDeploy
 )
-_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options")
+_SERVER_TOOLS = ("web_search_options", "enable_search", "search_options", "enable_code_interpreter")
 _CLIENT_TOOLS = ("function", "custom")  # run by the client; any other kind may be run by the upstream
 # Paths that end alike but mean something else: Ark's bots run tools, its contexts keep state.
 _OTHER_MEANINGS = ("/bots/chat/completions", "/context/chat/completions")
@@ -49,7 +58,6 @@ _NOT_DONE_REASONS = {
 }
 _SAID_FIRST = ("content", "reasoning", "reasoning_content")
 _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
-_ID_PREFIX = re.compile(r"[A-Za-z]+[-_]")
 _OWN_PREFIX = "chatcmpl-"
 
 
@@ -62,12 +70,12 @@ class OpenAIChat:
 
     def parse(self, call: Call) -> Question:
         body = without_nulls(read_object(call.body))
-        _refuse_case_variants(body)
+        refuse_case_variants(body, _KNOWN)
         _refuse_state(body)
         messages, pictures = take_pictures(body.get("messages"))
         if not pictures:
             raise NotCacheable(Bypass.NO_PICTURE)
-        model, stream, choices = body.get("model", ""), body.get("stream", False), body.get("n", 1)
+        model, stream, choices = body.get("model", ""), body.get("stream", False), body.get("n", body.get("n_cmpl", 1))
         options = body.get("stream_options", {})
         if not (isinstance(model, str) and isinstance(stream, bool) and isinstance(options, dict)):
             raise NotCacheable(Bypass.UNKNOWN_SHAPE)
@@ -80,20 +88,15 @@ class OpenAIChat:
             asked["stream_options"] = shaping
         include_usage = stream and options.get("include_usage") is True
         prompt = prompt_of(messages)
-        return Question(model, asked, pictures, stream, include_usage, choices, prompt, _request_id(body, call))
+        return Question(model, asked, pictures, stream, include_usage, choices, prompt, request_id(body, call))
 
     def framing(self) -> Framing:
         return ServerSentEvents()
 
     def whole(self, body: bytes) -> Reply | Unstored:
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return Unstored.MALFORMED
-        if not isinstance(value, dict):
-            return Unstored.MALFORMED
-        if openai_stream.is_error(value):
-            return Unstored.ERROR_IN_REPLY
+        value = read_reply(body)
+        if isinstance(value, Unstored):
+            return value
         choices = value.get("choices")
         if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
             return Unstored.MALFORMED
@@ -114,7 +117,7 @@ class OpenAIChat:
         usage = reply.body.get("usage")
         if not isinstance(usage, dict):
             return Usage(None, None)
-        return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+        return Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")))
 
     def text(self, reply: Reply) -> str:
         return "\n\n".join(_text(choice["message"]) for choice in reply.body["choices"])
@@ -122,11 +125,9 @@ class OpenAIChat:
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         new: Object = {"created": fresh.now_s}
         if isinstance(old := reply.body.get("id"), str):
-            # vLLM makes its id from the caller's request id, SGLang uses it as it is: so does the replay.
-            token = question.request_id if reply.named and question.request_id else fresh.token
-            new["id"] = _prefix(old, reply.named) + token
-        chunks = tuple(_with(chunk, new) for chunk in reply.chunks)
-        return replace(reply, body=_with(reply.body, new), chunks=chunks)
+            new["id"] = new_id(old, _OWN_PREFIX, reply, question, fresh)
+        chunks = tuple(with_new(chunk, new) for chunk in reply.chunks)
+        return replace(reply, body=with_new(reply.body, new), chunks=chunks)
 
     def body(self, reply: Reply) -> bytes:
         return orjson.dumps(reply.body)
@@ -137,28 +138,23 @@ class OpenAIChat:
                 yield Frame(orjson.dumps(delivered).decode())
         yield Frame(openai_stream.DONE)
 
-    def asking_usage(self, body: bytes) -> bytes | None:
+    def encode(self, frame: Frame) -> bytes:
+        return encode_sse(frame)
+
+    def asking_usage(self, body: bytes) -> tuple[bytes, Editor] | None:
         if b'"stream_options"' in body:
             return None
         opening = body.index(b"{") + 1
-        return body[:opening] + b'"stream_options":{"include_usage":true},' + body[opening:]
-
-    def hiding_usage(self) -> Editor:
-        return openai_stream.UsageHidden()
+        asking = body[:opening] + b'"stream_options":{"include_usage":true},' + body[opening:]
+        return asking, openai_stream.UsageHidden()
 
     def error(self, status: int, code: str, message: str) -> bytes:
         kind = "invalid_request_error" if status < 500 else "api_error"
         return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-def _refuse_case_variants(body: Object) -> None:
-    """Servers written in Go read `"Stream"` as `"stream"`; others do not know it."""
-    if any(key != key.lower() and key.lower() in _KNOWN for key in body):
-        raise NotCacheable(Bypass.AMBIGUOUS_JSON)
-
-
 def _refuse_state(body: Object) -> None:
-    if any(key in body for key in _STATEFUL):
+    if any(body.get(key, False) is not False for key in _STATEFUL):
         raise NotCacheable(Bypass.STATEFUL)
     if any(body.get(key) for key in _SERVER_TOOLS) or not _run_by_client(body.get("tools")):
         raise NotCacheable(Bypass.SERVER_TOOLS)
@@ -169,20 +165,6 @@ def _refuse_state(body: Object) -> None:
 def _run_by_client(tools: object) -> bool:
     entries = tools if isinstance(tools, list) else []
     return all(tool.get("type", "function") in _CLIENT_TOOLS for tool in entries if isinstance(tool, dict))
-
-
-def _request_id(body: Object, call: Call) -> str | None:
-    for value in (body.get("request_id"), body.get("rid"), call.headers.get("x-request-id")):
-        if isinstance(value, str) and value:
-            return value
-    return None
-
-
-def _prefix(name: str, named: bool) -> str:
-    # In a name that a caller chose, only the server's own prefix is the server's.
-    if named:
-        return _OWN_PREFIX if name.startswith(_OWN_PREFIX) else ""
-    return match[0] if (match := _ID_PREFIX.match(name)) else ""
 
 
 def _is_choice(choice: object) -> bool:
@@ -211,12 +193,3 @@ def _text(message: Object) -> str:
     """What the model says; what it thought counts only where it says nothing else."""
     said = next((message[key] for key in _SAID_FIRST if message.get(key)), "")
     return said if isinstance(said, str) else orjson.dumps(said).decode()
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _with(value: Object, new: Object) -> Object:
-    """With those of `new`'s fields that are there already, in their place."""
-    return {key: new.get(key, item) for key, item in value.items()}

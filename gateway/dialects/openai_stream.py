@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.fields import read_reply
 from gateway.dialects.framing import Frame
 from gateway.question import Object, Reply, Unstored
 
@@ -81,12 +82,6 @@ def _closed_by_usage(chunks: Sequence[Object]) -> bool:
     return bool(last["choices"]) and last.get("usage") is not None and not earlier
 
 
-def is_error(value: Object) -> bool:
-    """An error object: nested (OpenAI), flat (SGLang), or a code with a message (DashScope)."""
-    flat = "choices" not in value and "message" in value and "code" in value
-    return value.get("error") is not None or value.get("object") == "error" or flat
-
-
 def delivered(chunk: Object, include_usage: bool) -> Object | None:
     """The chunk as a client gets it that did or did not ask for usage; None if it does not get it."""
     if include_usage:
@@ -126,15 +121,14 @@ def _cut_choice(choice: Object) -> Iterator[Object]:
 
 
 def _read(frame: Frame) -> Object | Unstored:
-    try:
-        chunk = orjson.loads(frame.data)
-    except orjson.JSONDecodeError:
-        return Unstored.MALFORMED
-    if frame.event == "error" or (isinstance(chunk, dict) and is_error(chunk)):
+    chunk = read_reply(frame.data)
+    if isinstance(chunk, Unstored):
+        return chunk
+    if frame.event == "error":
         return Unstored.ERROR_IN_REPLY
-    if not isinstance(chunk, dict) or not isinstance(chunk.get("choices"), list):
-        return Unstored.MALFORMED
-    return chunk
+    # SGLang names an event where it is asked for more than an answer; a replay would not have the name.
+    named = frame.event not in (None, "", "message")
+    return chunk if isinstance(chunk.get("choices"), list) and not named else Unstored.MALFORMED
 
 
 def _join(chunks: Sequence[Object]) -> Object | Unstored:

@@ -4,10 +4,14 @@ Takes the pictures out of a list of messages and leaves their place: what remain
 Unknown keys of a message or a part stay where they are, so they are part of the key.
 """
 
+from gateway.dialects.fields import without_nulls
 from gateway.question import Bypass, NotCacheable, Object, PictureRef
 
 # Hints for a server's prefix cache: they change its speed, not its answer.
-_HINTS = frozenset(("cache_control", "prompt_cache_breakpoint"))
+HINTS = frozenset(("cache_control", "prompt_cache_breakpoint"))
+_TEXT_PARTS = ("text", "refusal")
+# Where a picture stands in a part of each type: OpenAI's, the one of Responses (vLLM), LMDeploy's two.
+_PICTURE_PARTS = {"image_url": "image_url", "input_image": "image_url", "image": "image", "image_data": "image_data"}
 _ANSWERING = ("assistant", "tool", "function")
 
 
@@ -25,17 +29,40 @@ def prompt_of(messages: list[Object]) -> str:
     return "\n".join(text for message in asking for text in _texts(message.get("content")))
 
 
-def without_nulls(value: Object) -> Object:
-    """Some SDKs write every unset field as null; servers read null as unset. One level only: in a schema or
-    a tool's arguments a null may mean something."""
-    return {key: item for key, item in value.items() if item is not None}
+def picture_of(part: Object, key: str, pictures: list[PictureRef]) -> Object:
+    """The part with its place in the order in place of the picture, which stands under `key`: as an object with a
+    `url` (LMDeploy: or `data`), or, to Responses, Ollama and LMDeploy, as the bare string."""
+    # A client-chosen cache id. With the bytes beside it, the bytes decide; alone it names something the
+    # server saw earlier, and we did not.
+    kept = {name: item for name, item in part.items() if name != "uuid"}
+    value = kept.get(key)
+    fields = {"url": value} if isinstance(value, str | memoryview) else value
+    if not isinstance(fields, dict):
+        raise NotCacheable(Bypass.STATEFUL if value is None else Bypass.UNKNOWN_SHAPE)
+    place: Object = {"picture": len(pictures)}
+    pictures.append(_reference(fields))
+    rest = {name: item for name, item in without_nulls(fields).items() if name not in ("url", "data", "content_hash")}
+    return kept | {key: {**rest, "url": place}}
+
+
+def inline(data: str) -> PictureRef:
+    """A picture that is in the request as base64 alone."""
+    return PictureRef(f"data:;base64,{data}")
+
+
+def _reference(fields: Object) -> PictureRef:
+    url, data = fields.get("url"), fields.get("data")
+    if isinstance(url, str | memoryview) and data is None:
+        return PictureRef(url)
+    if isinstance(data, str) and url is None:
+        return PictureRef(data) if data.startswith("data:") else inline(data)
+    raise NotCacheable(Bypass.UNKNOWN_SHAPE)
 
 
 def _texts(content: object) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    parts = content if isinstance(content, list) else []
-    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    found = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in found]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _message(message: Object, pictures: list[PictureRef]) -> Object:
@@ -48,29 +75,23 @@ def _message(message: Object, pictures: list[PictureRef]) -> Object:
     return kept
 
 
-def _part(part: object, pictures: list[PictureRef]) -> Object:
+def _part(part: object, pictures: list[PictureRef]) -> object:
+    if isinstance(part, str):  # vLLM takes it for text
+        return part
     if not isinstance(part, dict):
         raise NotCacheable(Bypass.UNKNOWN_PART)
-    kept = {key: item for key, item in without_nulls(part).items() if key not in _HINTS}
-    match kept.get("type"):
-        case "text" | "refusal":
-            return kept
-        case "image_url":
-            return _picture(kept, pictures)
-        case _:
-            raise NotCacheable(Bypass.UNKNOWN_PART)
+    kept = {key: item for key, item in without_nulls(part).items() if key not in HINTS}
+    kind = kept.get("type", _kind_by_key(kept))
+    if kind in _TEXT_PARTS:
+        return kept
+    if not isinstance(kind, str) or kind not in _PICTURE_PARTS:
+        raise NotCacheable(Bypass.UNKNOWN_PART)
+    if "file_id" in kept:
+        raise NotCacheable(Bypass.PICTURE_BY_REFERENCE)
+    return picture_of(kept, _PICTURE_PARTS[kind], pictures)
 
 
-def _picture(part: Object, pictures: list[PictureRef]) -> Object:
-    """`image_url` is an object with a `url`, or, to Ollama and LMDeploy, the bare string."""
-    # A client-chosen cache id. With the bytes beside it, the bytes decide; alone it names something the
-    # server saw earlier, and we did not.
-    part.pop("uuid", None)
-    value = part.get("image_url")
-    fields = {"url": value} if isinstance(value, str | memoryview) else value
-    if not isinstance(fields, dict) or not isinstance(fields.get("url"), str | memoryview):
-        raise NotCacheable(Bypass.STATEFUL if value is None else Bypass.UNKNOWN_SHAPE)
-    place: Object = {"picture": len(pictures)}
-    pictures.append(PictureRef(fields["url"]))
-    rest = {key: item for key, item in without_nulls(fields).items() if key not in ("url", "content_hash")}
-    return part | {"image_url": {**rest, "url": place}}
+def _kind_by_key(part: Object) -> str | None:
+    """vLLM tells a part without a type by what is in it."""
+    found = [key for key in ("image_url", "text") if key in part]
+    return found[0] if len(found) == 1 else None

@@ -21,7 +21,7 @@ _INTEGER_DIGITS_MAX = 18  # fits 64 bits; longer ones would be rounded and could
 _MARK = secrets.token_hex(16)
 _QUOTE, _BACKSLASH = b'"', ord("\\")
 # Where pictures stand; anywhere else a data URL is text like any other.
-_PICTURE_KEYS = frozenset(("url", "image_url"))
+_PICTURE_KEYS = frozenset(("url", "image_url", "image"))
 
 
 def read_object(body: bytes) -> Object:

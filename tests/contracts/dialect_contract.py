@@ -1,6 +1,7 @@
 """What every dialect must do. A dialect's test class inherits `DialectContract` and says what its recordings hold."""
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from cache.keys import canonical
 from gateway.dialects.base import Dialect
-from gateway.dialects.framing import Frame, encode_sse
+from gateway.dialects.framing import Frame
+from gateway.headers import readable
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Question, Reply, Unstored
 from tests.examples import examples
-from tests.wire.recorded import Message, messages
+from tests.wire.recorded import Message, messages, replies
 
 FRESH = Fresh("0123456789abcdef01234567", 2_000_000_000)
 JSON_VALUES = st.recursive(
@@ -25,10 +27,15 @@ JSON_VALUES = st.recursive(
 )
 
 
-def call(body: dict[str, Any] | bytes, **headers: str) -> Call:
+def call(body: dict[str, Any] | bytes, path: str = "/v1/chat/completions", **headers: str) -> Call:
     data = body if isinstance(body, bytes) else orjson.dumps(body)
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Call("/v1/chat/completions", "", fields, data, "tenant")
+    return Call(path, "", fields, data, "tenant")
+
+
+def recorded(message: Message) -> Call:
+    """A recorded request as the gateway would hand it to its dialect."""
+    return Call(message.path, "", readable(message.headers), message.body, "tenant")
 
 
 def key(question: Question) -> bytes:
@@ -68,16 +75,24 @@ def _other(value: Any) -> Any:
             return "?"
 
 
-class DialectContract:
+class WholeContract:
+    """Of every dialect: its requests, and its replies in one piece."""
+
     dialect: ClassVar[Dialect]
     folder: ClassVar[str]  # of the recordings, in tests/wire
-    minimal: ClassVar[dict[str, Any]]  # a request about one picture
+    path: ClassVar[str] = "/v1/chat/completions"
+    minimal: ClassVar[dict[str, Any]]  # a request about one picture, sent to that path
     asks: ClassVar[str]  # the text in it
     not_asked: ClassVar[dict[str, Any]]  # fields that are no part of the key, each with a value
     hints: ClassVar[tuple[str, ...]] = ()  # fields further in that are none either
     refused: ClassVar[dict[str, Bypass]]  # recorded requests that are no questions about pictures
     choices: ClassVar[dict[str, int]] = {}  # answers asked for, by case, where it is not one
+    closing: ClassVar[str] = '"finish_reason":"'  # in every frame that says that an answer is whole
     unread: ClassVar[dict[str, Unstored]]  # recorded replies of status 200 that are not whole answers
+    heartbeats: ClassVar[tuple[str, ...]] = ()  # types of event that are no part of an answer
+    ids: ClassVar[tuple[str, ...]] = ("id",)  # fields that a replay makes anew ...
+    times: ClassVar[tuple[str, ...]] = ("created",)
+    now: ClassVar[Any] = FRESH.now_s  # as this dialect writes it
     whole_bodies: ClassVar[st.SearchStrategy[dict[str, Any]]]  # replies as this dialect could make them
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -85,7 +100,7 @@ class DialectContract:
         samples: dict[str, Sequence[Message]] = {
             "request_": requests,
             "question_": [m for m in requests if m.name not in self.refused],
-            "reply_": [m for m in messages(self.folder, "replies") if not m.streamed],
+            "reply_": [m for m in replies(self.folder) if not m.streamed],
             "stream_": self._streams(whole=True),
             "broken_stream_": self._streams(whole=False),
         }
@@ -99,15 +114,15 @@ class DialectContract:
         assert self.dialect.claims(request_.path)
         if why := self.refused.get(request_.name):
             with pytest.raises(NotCacheable) as refusal:
-                self.dialect.parse(call(request_.body))
+                self.dialect.parse(recorded(request_))
             assert why is refusal.value.why
         else:
-            question = self.dialect.parse(call(request_.body))
+            question = self.dialect.parse(recorded(request_))
             assert question.pictures
             assert b"base64," not in canonical(question.asked)
 
     def test_the_prompt_is_told_and_never_shown(self, question_: Message) -> None:
-        minimal, question = self.dialect.parse(call(self.minimal)), self.dialect.parse(call(question_.body))
+        minimal, question = self._asked(), self.dialect.parse(recorded(question_))
 
         assert self.asks == minimal.prompt
         assert self.asks not in repr(replace(minimal, asked=None))
@@ -116,43 +131,50 @@ class DialectContract:
 
     def test_a_change_of_any_asked_value_is_another_key(self, question_: Message) -> None:
         body = orjson.loads(question_.body)
-        before = self.dialect.parse(call(question_.body))
+        before = self.dialect.parse(recorded(question_))
         for path in leaves(body):
-            if path[0] in self.not_asked or path[-1] in self.hints or self._at(body, path) is None:
+            if path[0] in self.not_asked or not set(self.hints).isdisjoint(path) or self._at(body, path) is None:
                 continue
-            after = self._parsed(changed_at(body, path))
+            after = self._parsed(changed_at(body, path), recorded(question_))
 
             assert after is None or key(after) != key(before) or after.pictures != before.pictures, path
 
-    @examples(40)
-    @given(st.text(min_size=1, max_size=12), JSON_VALUES.filter(lambda value: value is not None))
-    def test_an_unknown_field_is_part_of_the_key(self, name: str, value: Any) -> None:
-        name = f"x-{name}"
-        without, with_one = self._parsed(self.minimal), self._parsed(self.minimal | {name: value})
-        with_other = self._parsed(self.minimal | {name: [value]})
+    def test_an_unknown_field_is_part_of_the_key(self) -> None:
+        @examples(40)
+        @given(st.text(min_size=1, max_size=12), JSON_VALUES.filter(lambda value: value is not None))
+        def check(name: str, value: Any) -> None:
+            name = f"x-{name}"
+            without, with_one = self._parsed(self.minimal), self._parsed(self.minimal | {name: value})
+            with_other = self._parsed(self.minimal | {name: [value]})
 
-        assert without is not None
-        assert with_one is not None
-        assert with_other is not None
-        assert len({key(without), key(with_one), key(with_other)}) == 3
+            assert without is not None
+            assert with_one is not None
+            assert with_other is not None
+            assert len({key(without), key(with_one), key(with_other)}) == 3
+
+        check()
 
     def test_fields_that_do_not_change_the_answer_do_not_change_the_key(self) -> None:
-        before = self.dialect.parse(call(self.minimal))
+        before = self._asked()
         for name, value in self.not_asked.items():
-            assert key(before) == key(self.dialect.parse(call(self.minimal | {name: value}))), name
+            assert key(before) == key(self.dialect.parse(call(self.minimal | {name: value}, self.path))), name
 
     def test_the_order_of_fields_and_unset_fields_do_not_change_the_key(self) -> None:
-        before = self.dialect.parse(call(self.minimal))
+        before = self._asked()
         turned = dict(reversed(self.minimal.items())) | {"unset": None}
 
-        assert key(before) == key(self.dialect.parse(call(turned)))
-        assert key(before) == key(self.dialect.parse(call(b"  " + orjson.dumps(turned, option=orjson.OPT_INDENT_2))))
+        assert key(before) == key(self.dialect.parse(call(turned, self.path)))
+        spaced = b"  " + orjson.dumps(turned, option=orjson.OPT_INDENT_2)
+        assert key(before) == key(self.dialect.parse(call(spaced, self.path)))
 
-    @examples(50)
-    @given(st.binary(max_size=60) | JSON_VALUES.map(orjson.dumps))
-    def test_a_body_that_is_no_question_is_refused_and_nothing_else_is_raised(self, body: bytes) -> None:
-        with pytest.raises(NotCacheable):
-            self.dialect.parse(call(body))
+    def test_a_body_that_is_no_question_is_refused_and_nothing_else_is_raised(self) -> None:
+        @examples(50)
+        @given(st.binary(max_size=60) | JSON_VALUES.map(orjson.dumps))
+        def check(body: bytes) -> None:
+            with pytest.raises(NotCacheable):
+                self.dialect.parse(call(body, self.path))
+
+        check()
 
     # Replies in one piece
 
@@ -167,11 +189,6 @@ class DialectContract:
             assert orjson.loads(reply_.body) == reply.body == orjson.loads(self.dialect.body(reply))
             assert list(orjson.loads(reply_.body)) == list(orjson.loads(self.dialect.body(reply)))
 
-    def test_a_recorded_reply_made_into_a_stream_and_back_has_the_same_body(self, reply_: Message) -> None:
-        reply = self.dialect.whole(reply_.body)
-        if isinstance(reply, Reply):
-            self.assert_survives_streaming(reply)
-
     def test_the_text_of_a_recorded_reply_is_in_it_and_is_all_that_a_reader_takes(self, reply_: Message) -> None:
         reply = self.dialect.whole(reply_.body)
         if isinstance(reply, Reply) and self.dialect.unstorable(reply) is None:
@@ -182,31 +199,88 @@ class DialectContract:
             assert all(orjson.dumps(piece)[1:-1] in orjson.dumps(reply.body) for piece in pieces)
             assert text == self.dialect.text(self.dialect.renew(reply, self._asked(), FRESH))
 
-    def test_any_reply_made_into_a_stream_and_back_has_the_same_body(self) -> None:
-        @examples(15)
-        @given(self.whole_bodies)
-        def check(body: dict[str, Any]) -> None:
-            reply = self.dialect.whole(orjson.dumps(body))
-            assert isinstance(reply, Reply)
-            self.assert_survives_streaming(reply)
+    def test_a_reply_of_another_form_is_not_kept_and_nothing_is_raised(self) -> None:
+        @examples(50)
+        @given(st.binary(max_size=40) | JSON_VALUES.map(orjson.dumps))
+        def check(body: bytes) -> None:
+            assert isinstance(self.dialect.whole(body), Unstored)
 
         check()
 
-    def assert_survives_streaming(self, reply: Reply) -> None:
-        again = self.assembled(self._bytes(reply), len(reply.body["choices"]))
+    # Replays
 
-        assert isinstance(again, Reply), again
-        assert reply.body == again.body
-        assert self.dialect.usage(reply) == self.dialect.usage(again)
-        assert self.dialect.text(reply) == self.dialect.text(again)
-        assert self.dialect.unstorable(reply) == self.dialect.unstorable(again)
+    def test_renew_changes_ids_and_times_and_nothing_else(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if isinstance(reply, Reply):
+            self.assert_renewed(reply)
 
-    @examples(50)
-    @given(st.binary(max_size=40) | JSON_VALUES.map(orjson.dumps))
-    def test_a_reply_of_another_form_is_not_kept_and_nothing_is_raised(self, body: bytes) -> None:
-        assert isinstance(self.dialect.whole(body), Unstored)
+    def assert_renewed(self, reply: Reply) -> None:
+        untouched = deepcopy(reply)
+        renewed = self.dialect.renew(reply, self._asked(), FRESH)
+        old, new = self._values(reply, self.ids), self._values(renewed, self.ids)
 
-    # Streams
+        assert untouched == reply
+        assert len(new) == len(old)
+        assert new.isdisjoint(old)
+        assert self._values(renewed, self.times) == ({self.now} if self._values(reply, self.times) else set())
+        assert self._without_ids(reply) == self._without_ids(renewed)
+        for before, after in zip(self.named(reply), self.named(renewed), strict=True):
+            assert list(before) == list(after)
+
+    def test_two_replays_of_one_answer_have_two_ids(self, reply_: Message) -> None:
+        reply = self.dialect.whole(reply_.body)
+        if isinstance(reply, Reply) and self.ids:
+            replays = [self.dialect.renew(reply, self._asked(), Fresh(token, 1)) for token in ("aa", "bb")]
+            first, second = (self._values(replay, self.ids) for replay in replays)
+
+            assert first
+            assert first.isdisjoint(second)
+
+    def test_the_error_it_writes_is_an_error_to_itself(self) -> None:
+        for status in (400, 502, 504):
+            written = self.dialect.error(status, "some_code", "what went wrong")
+
+            assert b"what went wrong" in written
+            assert isinstance(self.dialect.whole(written), Unstored)
+
+    # What the tests above are written in
+
+    def named(self, reply: Reply) -> Iterator[dict[str, Any]]:
+        """The objects in a reply, in its body and its chunks, that may carry ids and times."""
+        yield from (reply.body, *reply.chunks)
+
+    def _streams(self, whole: bool) -> list[Message]:
+        found = [m for m in replies(self.folder) if m.streamed]
+        return [m for m in found if whole == (m.complete and m.name not in self.unread)]
+
+    def _parsed(self, body: dict[str, Any], like: Call | None = None) -> Question | None:
+        sent = call(body, self.path)
+        try:
+            return self.dialect.parse(replace(like, body=sent.body) if like else sent)
+        except NotCacheable:
+            return None
+
+    def _asked(self) -> Question:
+        return self.dialect.parse(call(self.minimal, self.path))
+
+    def _at(self, value: Any, path: tuple[Any, ...]) -> Any:
+        for name in path:
+            value = value[name]
+        return value
+
+    def _values(self, reply: Reply, names: tuple[str, ...]) -> set[Any]:
+        return {part[name] for part in self.named(reply) for name in names if part.get(name) is not None}
+
+    def _without_ids(self, reply: Reply) -> Reply:
+        bare = deepcopy(reply)
+        for part in self.named(bare):
+            for name in (*self.ids, *self.times):
+                part.pop(name, None)
+        return bare
+
+
+class DialectContract(WholeContract):
+    """Of a dialect that streams, its streams as well."""
 
     def test_every_recorded_stream_is_kept_in_the_chunks_it_came_in(self, stream_: Message) -> None:
         assert self._objects(stream_.body) == list(self._reply(stream_).chunks)
@@ -235,15 +309,10 @@ class DialectContract:
 
     def test_a_stream_that_lost_a_frame_with_a_finish_reason_is_not_whole(self, stream_: Message) -> None:
         frames = self._frames(stream_.body)
-        left = [frame for frame in frames if '"finish_reason":"' not in frame.data]
+        left = [frame for frame in frames if self.closing not in frame.data]
 
+        assert len(left) < len(frames)
         assert self.dialect.assemble(left, self.choices.get(stream_.case, 1)) is Unstored.CUT_SHORT
-
-    def test_a_stream_of_fewer_or_more_answers_than_asked_for_is_not_whole(self, stream_: Message) -> None:
-        choices = self.choices.get(stream_.case, 1)
-
-        assert self.assembled(stream_.body, choices + 1) is Unstored.CUT_SHORT
-        assert self.assembled(stream_.body, choices - 1) is Unstored.CUT_SHORT
 
     def test_any_chunking_of_the_bytes_gives_the_same_frames(self, stream_: Message) -> None:
         expected = self._frames(stream_.body)
@@ -260,64 +329,47 @@ class DialectContract:
 
         check()
 
-    # Replays
-
-    def test_renew_changes_ids_and_times_and_nothing_else(self, stream_: Message) -> None:
+    def test_renew_changes_a_stream_alike_in_every_chunk(self, stream_: Message) -> None:
         reply = self._reply(stream_)
-        renewed = self.dialect.renew(reply, self._asked(), FRESH)
-        new = self._ids(renewed)
 
-        assert len(new) == 1
-        assert new.isdisjoint(self._ids(reply))
-        assert self._without_ids(reply) == self._without_ids(renewed)
-        for old, chunk in zip([reply.body, *reply.chunks], [renewed.body, *renewed.chunks], strict=True):
-            assert list(old) == list(chunk)
-            assert FRESH.now_s == chunk["created"]
+        assert len(self._values(reply, self.ids)) >= len(self.ids)
+        assert bool(self.times) == bool(self._values(reply, self.times))
+        self.assert_renewed(reply)
 
-    def test_renew_does_not_touch_what_is_stored(self, stream_: Message) -> None:
-        reply, untouched = self._reply(stream_), self._reply(stream_)
-        self.dialect.renew(reply, self._asked(), FRESH)
-
-        assert untouched == reply
-
-    def test_two_replays_of_one_answer_have_two_ids(self, reply_: Message) -> None:
+    def test_a_recorded_reply_made_into_a_stream_and_back_has_the_same_body(self, reply_: Message) -> None:
         reply = self.dialect.whole(reply_.body)
         if isinstance(reply, Reply):
-            ids = [self._ids(self.dialect.renew(reply, self._asked(), Fresh(token, 1))) for token in ("aa", "bb")]
+            self.assert_survives_streaming(reply)
 
-            assert len(ids[0] | ids[1]) == 2
+    def test_any_reply_made_into_a_stream_and_back_has_the_same_body(self) -> None:
+        @examples(15)
+        @given(self.whole_bodies)
+        def check(body: dict[str, Any]) -> None:
+            reply = self.dialect.whole(orjson.dumps(body))
+            assert isinstance(reply, Reply)
+            self.assert_survives_streaming(reply)
 
-    def test_the_error_it_writes_is_an_error_to_itself(self) -> None:
-        for status in (400, 502, 504):
-            written = self.dialect.error(status, "some_code", "what went wrong")
+        check()
 
-            assert b"what went wrong" in written
-            assert isinstance(self.dialect.whole(written), Unstored)
+    def assert_survives_streaming(self, reply: Reply) -> None:
+        again = self.assembled(self._bytes(reply), self.answers(reply))
+
+        assert isinstance(again, Reply), again
+        assert reply.body == again.body
+        assert self.dialect.usage(reply) == self.dialect.usage(again)
+        assert self.dialect.text(reply) == self.dialect.text(again)
+        assert self.dialect.unstorable(reply) == self.dialect.unstorable(again)
 
     # What the tests above are written in
+
+    def answers(self, reply: Reply) -> int:
+        """How many answers a reply holds."""
+        return len(reply.body["choices"])
 
     def assembled(self, body: bytes, choices: int) -> Reply | Unstored:
         framing = self.dialect.framing()
         frames = framing.feed(body)
         return Unstored.CUT_SHORT if framing.rest() else self.dialect.assemble(frames, choices)
-
-    def _streams(self, whole: bool) -> list[Message]:
-        found = [m for m in messages(self.folder, "replies") if m.streamed]
-        return [m for m in found if whole == (m.complete and m.name not in self.unread)]
-
-    def _parsed(self, body: dict[str, Any]) -> Question | None:
-        try:
-            return self.dialect.parse(call(body))
-        except NotCacheable:
-            return None
-
-    def _asked(self) -> Question:
-        return self.dialect.parse(call(self.minimal))
-
-    def _at(self, value: Any, path: tuple[Any, ...]) -> Any:
-        for name in path:
-            value = value[name]
-        return value
 
     def _reply(self, stream_: Message) -> Reply:
         reply = self.assembled(stream_.body, self.choices.get(stream_.case, 1))
@@ -328,16 +380,8 @@ class DialectContract:
         return self.dialect.framing().feed(body)
 
     def _objects(self, body: bytes) -> list[Any]:
-        return [orjson.loads(frame.data) for frame in self._frames(body) if frame.data.startswith("{")]
+        objects = [orjson.loads(frame.data) for frame in self._frames(body) if frame.data.startswith("{")]
+        return [each for each in objects if each.get("type") not in self.heartbeats]
 
     def _bytes(self, reply: Reply) -> bytes:
-        return b"".join(encode_sse(frame.data.encode()) for frame in self.dialect.stream(reply, True))
-
-    def _ids(self, reply: Reply) -> set[str]:
-        return {part["id"] for part in (reply.body, *reply.chunks)}
-
-    def _without_ids(self, reply: Reply) -> Reply:
-        def bare(part: dict[str, Any]) -> dict[str, Any]:
-            return {name: value for name, value in part.items() if name not in ("id", "created")}
-
-        return replace(reply, body=bare(reply.body), chunks=tuple(bare(chunk) for chunk in reply.chunks))
+        return b"".join(map(self.dialect.encode, self.dialect.stream(reply, True)))

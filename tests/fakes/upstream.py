@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import json
 import threading
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -19,20 +18,7 @@ import anyio
 from PIL import Image
 
 from gateway.demo import cards
-
-Send = Any
-
-
-@dataclass
-class Seen:
-    method: str
-    path: str
-    query: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        return next((value for key, value in self.headers if key == name), None)
+from tests.fakes.asgi import Seen, Send, lifespan, read, start
 
 
 @dataclass
@@ -47,14 +33,12 @@ class FakeUpstream:
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await _lifespan(receive, send)
-        body = b"".join([chunk async for chunk in _chunks(receive)])
-        fields = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
-        seen = Seen(scope["method"], scope["raw_path"].decode(), scope["query_string"].decode(), fields, body)
+            return await lifespan(receive, send)
+        seen = await read(scope, receive)
         self.seen.append(seen)
         fakes = dict(part.partition("=")[::2] for part in (seen.header("x-fake") or "").split(";") if part)
         if seen.path.endswith("/chat/completions") and seen.method == "POST":
-            return await self._complete(json.loads(body), fakes, receive, send)
+            return await self._complete(json.loads(seen.body), fakes, receive, send)
         return await _echo(seen, fakes, send)
 
     async def _complete(self, body: dict[str, Any], fakes: dict[str, str], receive: Any, send: Send) -> None:
@@ -85,7 +69,7 @@ class FakeUpstream:
         frames = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
         if "without-done" not in fakes:
             frames.append(b"data: [DONE]\n\n")
-        await send(_start(200, [(b"content-type", b"text/event-stream; charset=utf-8")]))
+        await send(start(200, [(b"content-type", b"text/event-stream; charset=utf-8")]))
         for number, frame in enumerate(frames):
             if number == int(fakes.get("cut-after", -1)):
                 return  # uvicorn then breaks the connection
@@ -174,27 +158,5 @@ async def _json(
     if gzipped:
         body = gzip.compress(body)
         fields.append((b"content-encoding", b"gzip"))
-    await send(_start(status, [*fields, (b"content-length", str(len(body)).encode())]))
+    await send(start(status, [*fields, (b"content-length", str(len(body)).encode())]))
     await send({"type": "http.response.body", "body": body[: len(body) // 2] if cut else body, "more_body": cut})
-
-
-def _start(status: int, fields: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    return {"type": "http.response.start", "status": status, "headers": fields}
-
-
-async def _chunks(receive: Any) -> AsyncIterator[bytes]:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        yield message.get("body", b"")
-        if not message.get("more_body"):
-            return
-
-
-async def _lifespan(receive: Any, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

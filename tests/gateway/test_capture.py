@@ -1,6 +1,7 @@
 import gzip
 import random
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from cache.entry import pack as pack_row
 from cache.errors import CorruptRow
 from gateway.capture import Answered, Tap, pack, read, unpack
-from gateway.dialects.framing import encode_sse
+from gateway.dialects.framing import Frame, encode_sse
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.question import Question, Reply, Unstored
 from tests.contracts.dialect_contract import JSON_VALUES
@@ -25,11 +26,11 @@ BODY = {
 }
 PLAIN = orjson.dumps(BODY)
 STREAM = b"".join(
-    encode_sse(frame)
-    for frame in (
-        b'{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"A "},"finish_reason":null}]}',
-        b'{"id":"1","choices":[{"index":0,"delta":{"content":"cat."},"finish_reason":"stop"}]}',
-        b"[DONE]",
+    encode_sse(Frame(data))
+    for data in (
+        '{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"A "},"finish_reason":null}]}',
+        '{"id":"1","choices":[{"index":0,"delta":{"content":"cat."},"finish_reason":"stop"}]}',
+        "[DONE]",
     )
 )
 EVENTS = (b"Content-Type", b"text/event-stream; charset=utf-8")
@@ -94,6 +95,14 @@ def test_a_reply_that_must_not_be_kept_is_not() -> None:
     assert Unstored.TRUNCATED is kept(answered(PLAIN.replace(b'"stop"', b'"length"')))
     assert Unstored.TRUNCATED is kept(answered(STREAM.replace(b'"stop"', b'"length"'), EVENTS))
     assert Unstored.MALFORMED is kept(answered(STREAM.replace(b"cat", b"\xff"), EVENTS))
+
+
+def test_an_answer_as_long_as_was_allowed_is_not_kept_where_the_reply_does_not_tell_why_it_ended() -> None:
+    body = orjson.dumps(BODY | {"usage": {"prompt_tokens": 7, "completion_tokens": 12}})
+
+    assert Unstored.TRUNCATED is kept(answered(body), replace(question(), tokens_max=12))
+    assert isinstance(kept(answered(body), replace(question(), tokens_max=13)), Reply)
+    assert isinstance(kept(answered(PLAIN), replace(question(), tokens_max=12)), Reply)
 
 
 def test_a_stream_cut_at_any_byte_is_not_kept() -> None:

@@ -1,6 +1,7 @@
 """Reads the recorded HTTP messages in this folder: `<dialect>/requests`, `/replies` and `/clients`.
 
 A reply's name is `<server>__<case>`; the request it answers is `requests/<case>.txt`, or was left out for its size.
+In `/documented` are replies of servers that could not be recorded, written after their documents and source.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+_STREAMS = (b"text/event-stream", b"application/x-ndjson")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Message:
 
     @property
     def streamed(self) -> bool:
-        return dict(self.headers).get(b"content-type", b"").startswith(b"text/event-stream")
+        return dict(self.headers).get(b"content-type", b"").startswith(_STREAMS)
 
 
 @cache
@@ -46,6 +48,18 @@ def messages(dialect: str, kind: str) -> tuple[Message, ...]:
     files = sorted((FOLDER / dialect / kind).glob("*.txt"))
     assert files, f"no recorded {kind} of {dialect}"
     return tuple(_message(file.stem, file.read_bytes()) for file in files)
+
+
+@cache
+def replies(dialect: str) -> tuple[Message, ...]:
+    """Every reply of a dialect, recorded or documented."""
+    kinds = [kind for kind in ("replies", "documented") if (FOLDER / dialect / kind).is_dir()]
+    return tuple(found for kind in kinds for found in messages(dialect, kind))
+
+
+@cache
+def reply_of(dialect: str, name: str) -> Message:
+    return next(found for found in replies(dialect) if found.name == name)
 
 
 @cache

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.framing import Frame, ServerSentEvents, encode_sse
+from gateway.dialects.framing import Frame, Lines, ServerSentEvents, encode_line, encode_sse
 from tests.examples import examples
 
 LINES = st.sampled_from(
@@ -13,6 +13,8 @@ LINES = st.sampled_from(
         *(": comment", ":", "unknown: x", "", "", "", "data: é 中", "data: a:b", " data: no"),
     ]
 )
+
+TEXTS = st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=10)
 
 
 def frames(text: str) -> list[Frame]:
@@ -104,8 +106,42 @@ def test_any_chunking_of_any_stream_gives_the_same_frames(lines: list[str], line
 
 
 @examples(60)
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=10), max_size=5))
-def test_what_is_encoded_is_read_back(texts: list[str]) -> None:
-    body = b"".join(encode_sse(text.encode()) for text in texts)
+@given(st.lists(st.builds(Frame, TEXTS, st.none() | st.just("message_stop")), max_size=5))
+def test_what_is_encoded_is_read_back(frames: list[Frame]) -> None:
+    assert frames == ServerSentEvents().feed(b"".join(map(encode_sse, frames)))
 
-    assert [Frame(text) for text in texts] == ServerSentEvents().feed(body)
+
+@pytest.mark.parametrize(
+    ("text", "expected", "rest"),
+    [
+        ('{"a":1}\n', [Frame('{"a":1}')], b""),
+        ('{"a":1}\r\n{"b":2}\n', [Frame('{"a":1}'), Frame('{"b":2}')], b""),
+        ('\n\n{"a":1}\n \n', [Frame('{"a":1}')], b""),
+        ('{"a":1}\n{"b":', [Frame('{"a":1}')], b'{"b":'),
+        ('{"a":1}', [], b'{"a":1}'),
+        ('{"a":"\u2028\x85"}\n', [Frame('{"a":"\u2028\x85"}')], b""),
+        ("", [], b""),
+    ],
+)
+def test_a_line_is_a_frame_once_it_has_ended(text: str, expected: list[Frame], rest: bytes) -> None:
+    framing = Lines()
+
+    assert expected == framing.feed(text.encode())
+    assert rest == framing.rest()
+
+
+@examples(60)
+@given(st.lists(st.text("aé中\u2028 ", min_size=1, max_size=6).map(str.strip).filter(bool), max_size=5), st.data())
+def test_lines_are_read_back_in_any_pieces(texts: list[str], data: st.DataObject) -> None:
+    frames = [Frame(text) for text in texts]
+    body = b"".join(map(encode_line, frames))
+    cut = data.draw(st.integers(0, len(body)))
+    framing = Lines()
+
+    assert frames == [*framing.feed(body[:cut]), *framing.feed(body[cut:])]
+    assert framing.rest() == b""
+
+
+def test_a_line_that_is_not_utf8_is_an_error() -> None:
+    with pytest.raises(ValueError):
+        Lines().feed(b'{"a":"\xff"}\n')

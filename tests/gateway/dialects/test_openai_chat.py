@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.question import Bypass, Question, Reply, Unstored, Usage
 from tests.contracts.dialect_contract import FRESH, JSON_VALUES, DialectContract, call
-from tests.wire.recorded import messages
+from tests.wire.recorded import Message, messages
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 MINIMAL = {
     "model": "qwen3-vl-8b",
     "messages": [{"role": "user", "content": [PICTURE, {"type": "text", "text": "What is it?"}]}],
 }
+FAILED_IN_STREAM = ("sglang", "lmdeploy", "vllm", "llamacpp", "dashscope")
 TEXT_ONLY = ("10-text", "20-stream-text", "42-stop-string", "65-client-aborts-stream", "76-chunked-request")
 
 _TEXT = st.text(max_size=12)
@@ -77,7 +78,7 @@ class TestOpenAIChat(DialectContract):
         "user": "someone",
         "safety_identifier": "someone",
         "metadata": {"run": "7"},
-        "store": True,
+        "store": False,
         "request_id": "r1",
         "rid": "r1",
         "session_id": 7,
@@ -105,12 +106,25 @@ class TestOpenAIChat(DialectContract):
         "82-err-broken-json": Bypass.NOT_JSON,
         "84-err-empty-body": Bypass.NOT_JSON,
         "91-uuid-without-bytes": Bypass.STATEFUL,
+        "109-dashscope-search": Bypass.SERVER_TOOLS,
+        **dict.fromkeys(("110-dashscope-video", "111-vllm-image-embeds"), Bypass.UNKNOWN_PART),
+        "112-sglang-session": Bypass.STATEFUL,
         "92-uuid-unknown": Bypass.STATEFUL,
     }
-    hints = ("uuid",)
+    hints = ("uuid", "cache_control", "content_hash")
     choices = {"46-n2-stream-usage": 2}  # noqa: RUF012
-    unread = {"tf__46-n2-stream-usage": Unstored.CUT_SHORT}  # noqa: RUF012  # that server has one answer for any n
+    unread = {  # noqa: RUF012
+        "tf__46-n2-stream-usage": Unstored.CUT_SHORT,  # that server has one answer for any n
+        **{f"{server}__62-err-in-stream": Unstored.ERROR_IN_REPLY for server in FAILED_IN_STREAM},
+        "sglang__63-stream-named-event": Unstored.MALFORMED,
+    }
     whole_bodies = _BODY
+
+    def test_a_stream_of_fewer_or_more_answers_than_asked_for_is_not_whole(self, stream_: Message) -> None:
+        choices = self.choices.get(stream_.case, 1)
+
+        assert self.assembled(stream_.body, choices + 1) is Unstored.CUT_SHORT
+        assert self.assembled(stream_.body, choices - 1) is Unstored.CUT_SHORT
 
 
 def parsed(**fields: Any) -> Question:

@@ -29,6 +29,15 @@ def test_one_call_of_every_sdk_that_says_the_same_has_one_key() -> None:
     assert new != new_stream  # it asks for mm_processor_kwargs besides
 
 
+def test_an_answer_that_the_upstream_is_to_keep_is_not_asked_of_the_cache() -> None:
+    assert Bypass.STATEFUL is refusal(MINIMAL | {"store": True})
+    assert parsed(store=False).pictures
+
+
+def test_llama_cpps_word_for_n_counts_too() -> None:
+    assert (parsed(n_cmpl=2).choices, parsed(n=3).choices) == (2, 3)
+
+
 @pytest.mark.parametrize(
     "field", ["kv_transfer_params", "ec_transfer_params", "previous_response_id", "session_params"]
 )

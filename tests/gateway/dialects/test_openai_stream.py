@@ -194,6 +194,13 @@ def test_an_event_named_error_is_an_error() -> None:
     assert Unstored.ERROR_IN_REPLY is openai_stream.assemble(frames, 1)
 
 
+def test_a_named_event_is_not_kept_for_a_replay_would_lose_its_name() -> None:
+    end = orjson.dumps(END).decode()
+
+    assert Unstored.MALFORMED is openai_stream.assemble([Frame(end, event="sglext_ids"), Frame("[DONE]")], 1)
+    assert isinstance(openai_stream.assemble([Frame(end, event="message"), Frame("[DONE]")], 1), Reply)
+
+
 def test_a_chunk_that_says_it_has_no_error_is_none() -> None:
     assert isinstance(stream(END | {"error": None}), Reply)
     assert isinstance(stream(END | {"code": "0", "message": "ok"}), Reply)

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.parts import prompt_of, take_pictures, without_nulls
+from gateway.dialects.fields import without_nulls
+from gateway.dialects.parts import prompt_of, take_pictures
 from gateway.question import Bypass, NotCacheable, PictureRef
 
 URL = "data:image/png;base64,AAAA"
@@ -95,7 +96,13 @@ def test_hints_and_names_beside_a_picture_do_not_count(part: dict[str, Any]) -> 
     assert kept(picture()) == kept(part)
 
 
-@pytest.mark.parametrize("value", [None, {"detail": "low"}, {"url": None}, {"url": 7}, {"url": {"picture": 0}}, 7, []])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, {"detail": "low"}, {"url": None}, {"url": 7}, {"url": {"picture": 0}}, {"url": URL, "data": "AAAA"}),
+        *({"data": 7}, 7, []),
+    ],
+)
 def test_a_picture_without_its_bytes_is_refused(value: object) -> None:
     part = {"type": "image_url", "image_url": value, "uuid": "picture-1"}
     expected = Bypass.STATEFUL if value is None else Bypass.UNKNOWN_SHAPE
@@ -111,17 +118,73 @@ def test_a_picture_without_its_bytes_is_refused(value: object) -> None:
         {"type": "file", "file": {"file_id": "f"}},
         {"type": "image_embeds", "image_embeds": "AAAA"},
         {"type": "TEXT", "text": "a"},
-        {"type": None, "text": "a"},
         {"type": ["text"]},
-        {"image_url": URL},
-        {"text": "a"},
-        "a bare string",
+        {"type": "video", "video": [URL], "fps": 2},
+        {"video": URL},
+        {},
+        {"text": "a", "image_url": URL},
         None,
         7,
     ],
 )
 def test_a_part_of_a_kind_that_is_not_known_is_refused(part: object) -> None:
     assert Bypass.UNKNOWN_PART is refusal([user(picture(), part)])
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ({"image_url": URL}, URL),  # vLLM, without a type
+        ({"image_url": {"url": URL, "detail": "low"}}, URL),
+        ({"type": "input_image", "image_url": URL, "detail": "auto"}, URL),  # vLLM, from Responses
+        ({"type": "image", "image": URL}, URL),  # LMDeploy
+        ({"type": "image", "image": {"url": URL, "max_pixels": 9}}, URL),
+        ({"type": "image_data", "image_data": {"data": "AAAA"}}, "data:;base64,AAAA"),
+        ({"type": "image_data", "image_data": {"data": URL}}, URL),
+        ({"type": "image_url", "image_url": {"url": "/9j/4AAQ"}}, "/9j/4AAQ"),  # SGLang, llama.cpp: base64 alone
+    ],
+)
+def test_a_picture_is_found_however_a_server_lets_it_be_written(part: dict[str, Any], found: str) -> None:
+    (message,), pictures = take_pictures([user(part)])
+
+    assert (PictureRef(found),) == pictures
+    assert "AAAA" not in repr(message)
+
+
+def test_fields_beside_a_picture_stay_in_every_spelling() -> None:
+    part = kept({"type": "image", "image": {"url": URL, "max_pixels": 9}})
+
+    assert part == {"type": "image", "image": {"max_pixels": 9, "url": {"picture": 0}}}
+    assert kept({"image_url": URL, "min_pixels": 4}) == {"image_url": {"url": {"picture": 0}}, "min_pixels": 4}
+
+
+def test_pictures_in_any_role_count_a_tools_too() -> None:
+    messages = [
+        {"role": "system", "content": [picture(URL)]},
+        {"role": "tool", "tool_call_id": "c", "content": [text("seen"), picture(OTHER)]},
+    ]
+    kept_, pictures = take_pictures(messages)
+
+    assert (PictureRef(URL), PictureRef(OTHER)) == pictures
+    assert kept_[1]["content"][1]["image_url"]["url"] == {"picture": 1}
+
+
+def test_text_without_a_type_and_text_without_a_part_are_text() -> None:
+    (message,), _ = take_pictures([user("one", {"text": "two"}, {"type": None, "text": "three"})])
+
+    assert message["content"] == ["one", {"text": "two"}, {"text": "three"}]
+    assert prompt_of([message]) == "one\ntwo\nthree"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_image", "file_id": "f"},
+        {"type": "image_url", "image_url": {"url": URL}, "file_id": "f"},
+    ],
+)
+def test_a_picture_by_the_id_of_a_file_is_refused_by_that_name(part: dict[str, Any]) -> None:
+    assert Bypass.PICTURE_BY_REFERENCE is refusal([user(part)])
 
 
 @pytest.mark.parametrize("messages", [None, "Hello?", {}, 7, ["Hello?"], [user(text("a")), None], [{"content": 7}]])

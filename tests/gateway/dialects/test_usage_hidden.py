@@ -31,7 +31,10 @@ def test_an_event_that_never_ends_passes_as_it_is() -> None:
 
 def test_a_request_asks_for_usage_without_another_change() -> None:
     body = b' {"model": "m", "messages": []}'
-    asking = OpenAIChat().asking_usage(body)
+    asked = OpenAIChat().asking_usage(body)
 
+    assert asked is not None
+    asking, editor = asked
+    assert isinstance(editor, UsageHidden)
     assert asking == b' {"stream_options":{"include_usage":true},"model": "m", "messages": []}'
     assert OpenAIChat().asking_usage(asking) is None
