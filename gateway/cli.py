@@ -12,6 +12,7 @@ from rich.console import Console
 from gateway.config import Settings, load_settings
 from gateway.errors import ConfigError
 from gateway.question import Mode
+from gateway.warm.flags import Commands
 
 cli = typer.Typer(
     help="A caching gateway for vision-language models: the same picture asked the same question is answered once.",
@@ -173,6 +174,11 @@ def evaluate(
     settings = _offline(config, embedder=embedder, threshold=threshold)
     wanted = Wanted(folder, pairs, edits, limit, jobs, seed, report, as_json)
     raise typer.Exit(run_evaluate(settings, wanted, out, err))
+
+
+_many = Commands(out, err)
+cli.command()(_many.warm)
+cli.command()(_many.batch)
 
 
 def _offline(config: Path | None, **flags: Any) -> Settings:
