@@ -204,12 +204,15 @@ def _prompts(given: list[str] | None, file: Path | None) -> tuple[str, ...]:
     lines = []
     if file is not None:
         try:
-            lines = [line for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+            lines = [line for line in file.read_text("utf-8-sig").split("\n") if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"--prompts {file} cannot be read: {error}") from error
         if not lines:
             raise BadInput(f"--prompts {file}: there is no prompt in it")
-    return (*(given or []), *lines)
+    prompts = (*(given or []), *(line.removesuffix("\r") for line in lines))
+    if any("\udc80" <= sign <= "\udcff" for prompt in prompts for sign in prompt):
+        raise BadInput("--prompt: the text is not UTF-8")  # as Python spells bytes that it could not read
+    return prompts
 
 
 def _template(file: Path) -> Any:

@@ -70,7 +70,7 @@ def _form(file: Path) -> Form:
     with _opened(file) as stream:
         first = next((line for line in _lines(stream) if line.strip()), b"")
     found = detect(first) if first else Form.ROWS
-    if isinstance(found, str):
+    if not isinstance(found, Form):
         raise BadInput(f"{file}: {found} (--form says which it is)")
     return found
 
