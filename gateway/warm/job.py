@@ -24,13 +24,14 @@ from gateway.warm.answers import OutForm
 from gateway.warm.ask import Asker, Pacer, wait_unless
 from gateway.warm.compose import Shape, compose, data_url
 from gateway.warm.display import Display
-from gateway.warm.engine import Engine, Marked, too_many
+from gateway.warm.engine import Ask, Engine, Marked, too_many
 from gateway.warm.items import BadInput, Failure, Item, Recipe, Result
 from gateway.warm.journal import Journal, State
 from gateway.warm.rehearse import Rehearsed, rehearse
 from gateway.warm.rows import is_local
 from gateway.warm.sources import Source
 from gateway.warm.tally import Tally
+from gateway.warm.target import settle
 
 Clock = Callable[[], float]
 
@@ -38,6 +39,8 @@ _BAD_SHOWN: Final = 20
 _READ_TOLD_EVERY: Final = 500
 # As many answers as this and none of them kept: to warm a cache like that is to pay for nothing.
 _PASSED_MOST: Final = 10
+# What is alike needs the embedder and the guard, and a gateway that is kept waiting for them asks the model instead.
+_ALIKE_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +182,16 @@ class Job:
             composed = await self.composed(item)
             return composed if isinstance(composed, Failure) else await ask(*composed)
 
-        for later, what in ((False, "asking"), (True, "asking what is alike")):
-            if later and not self.tally.later:
-                continue
-            self.display.step(what, self.tally.total)
-            engine = Engine(self.journal, self.wanted.concurrency, one, self._count, self.stop)
-            await engine.run(self.open_items(later))
+        at_once = self.wanted.concurrency
+        self.display.step("asking", self.tally.total)
+        await self._engine(one, at_once).run(self.open_items(later=False))
+        if self.tally.later and not self.stop.is_set():
+            await settle(asking, self.clocks.monotonic)
+            self.display.step("asking what is alike", self.tally.total)
+            await self._engine(one, min(at_once, _ALIKE_AT_ONCE)).run(self.open_items(later=True))
+
+    def _engine(self, ask: Ask, concurrency: int) -> Engine:
+        return Engine(self.journal, concurrency, ask, self._count, self.stop)
 
     def asker(self, asking: httpx.AsyncClient) -> Asker:
         """Asks with this run's key, pace and patience."""

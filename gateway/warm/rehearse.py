@@ -26,11 +26,11 @@ from gateway.config import Settings
 from gateway.question import Mode
 from gateway.warm.ask import cache_of
 from gateway.warm.items import Failure, Item
-from gateway.warm.target import Wait, client, in_thread, of_our_own
+from gateway.warm.target import Own, Wait, client, in_thread, of_our_own
 
-# There is no caller in a hurry: the embedder may take its time.
-_EMBED_WAIT_S: Final = 120.0
 _TIMEOUT_S: Final = 300.0
+_SETTLE_POLL_S: Final = 0.005
+_SETTLE_POLLS: Final = 2000
 _STORE_BYTES: Final = 2**40  # nothing is turned out
 _CHOICE: Final = {"index": 0, "message": {"role": "assistant", "content": "."}, "finish_reason": "stop"}
 _ANSWER: Final = orjson.dumps(
@@ -67,12 +67,12 @@ async def rehearse(
 ) -> Rehearsed:
     """Tell `alike` each item that is like one before it. Raises Stopped."""
     so_far = Rehearsed()
-    async with _stage(settings, wait) as url, client(url, _TIMEOUT_S) as asking:
+    async with _stage(settings, wait) as own, client(own.url, _TIMEOUT_S) as asking:
         while (marked := await anyio.to_thread.run_sync(next, items, None)) is not None:
             item, _ = marked
             await _one(item, asking, compose, alike, so_far)
             heard(so_far)
-            await wait(0)
+            await _settled(own, so_far, wait)
     return so_far
 
 
@@ -96,17 +96,27 @@ async def _one(
         alike(item)
 
 
+async def _settled(own: Own, so_far: Rehearsed, wait: Wait) -> None:
+    """Until the answer is stored, so that the next question can be like it. One that is not kept is not waited for
+    for long."""
+    for _ in range(_SETTLE_POLLS):
+        await wait(0)
+        if own.stored() >= so_far.new:
+            return
+        await wait(_SETTLE_POLL_S)
+
+
 @asynccontextmanager
-async def _stage(settings: Settings, wait: Wait) -> AsyncIterator[str]:
+async def _stage(settings: Settings, wait: Wait) -> AsyncIterator[Own]:
     async def standin() -> ASGIApp:
         return Starlette(routes=[Route("/{path:path}/chat/completions", _complete, methods=["POST"])])
 
     with tempfile.TemporaryDirectory(prefix="lookalike-rehearsal-") as folder:
         async with (
             in_thread(standin) as upstream,
-            of_our_own(_rehearsal(settings, upstream, Path(folder)), wait) as (url, _),
+            of_our_own(_rehearsal(settings, upstream, Path(folder)), wait) as own,
         ):
-            yield url
+            yield own
 
 
 def _rehearsal(settings: Settings, upstream: str, folder: Path) -> Settings:
@@ -116,7 +126,6 @@ def _rehearsal(settings: Settings, upstream: str, folder: Path) -> Settings:
             "cache_dir": folder,
             "store": "embedded",
             "cache_bytes_max": _STORE_BYTES,
-            "embed_timeout_s": _EMBED_WAIT_S,
             "mode": Mode.NEAR if settings.mode in (Mode.SHADOW, Mode.OFF) else settings.mode,
         }
     )

@@ -112,9 +112,9 @@ async def _gateway(job: Job) -> AsyncIterator[httpx.AsyncClient]:
             _look_over(job, await when_ready(asking, job.wait))
             yield asking
         return
-    async with of_our_own(wanted.settings, job.wait) as (url, health):
-        _look_over(job, health)
-        async with client(url, wanted.timeout_s) as asking:
+    async with of_our_own(wanted.settings, job.wait) as own:
+        _look_over(job, own.health)
+        async with client(own.url, wanted.timeout_s) as asking:
             yield asking
 
 

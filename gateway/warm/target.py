@@ -6,6 +6,7 @@ is live traffic.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import anyio.to_thread
@@ -14,9 +15,9 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from cache.errors import CacheFault
-from embeddings.batching import EmbeddingService, Loading
+from embeddings.batching import Loading
 from gateway.admin.health import describe
-from gateway.app import create_app, open_store
+from gateway.app import Running, create_app, open_store
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.question import Mode, Object
@@ -27,26 +28,43 @@ _POLL_S: Final = 0.25
 _EMBEDDER_WAIT_S: Final = 900.0  # a first start of CLIP downloads its weights
 _CONNECT_S: Final = 10.0
 _KEEP_ALIVE_S: Final = 60.0  # less than a gateway's 75 s: it is we who close
+# There is no caller in a hurry: a lookup waits for the embedder rather than pay for a call.
+_EMBED_WAIT_S: Final = 120.0
+# /cache/stats waits for what is being stored, but not for longer than a second.
+_SETTLED_WITHIN_S: Final = 0.9
+_SETTLE_MOST: Final = 30
 _GUARDED: Final = frozenset((401, 403, 429))
 
 Wait = Callable[[float], Awaitable[None]]  # sleeps, or raises Stopped
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A gateway of this process: its base URL, what its health would say, and how many answers it has stored."""
+
+    url: str
+    health: Object
+    stored: Callable[[], int]
+
+
 @asynccontextmanager
-async def of_our_own(settings: Settings, wait: Wait) -> AsyncIterator[tuple[str, Object]]:
-    """A gateway in a thread of this process, on loopback, over the store of these settings: its base URL, and what
-    its health would say. Raises BadInput where the store cannot be had."""
+async def of_our_own(settings: Settings, wait: Wait) -> AsyncIterator[Own]:
+    """A gateway in a thread of this process, on loopback, over the store of these settings. Raises BadInput where the
+    store cannot be had."""
     apps: list[Starlette] = []
+    patient = settings.model_copy(update={"embed_timeout_s": _EMBED_WAIT_S})
 
     async def made() -> ASGIApp:
-        apps.append(create_app(settings, open_store(settings)))
+        apps.append(create_app(patient, open_store(patient)))
         return apps[0]
 
     async with in_thread(made) as url:
-        embedding: EmbeddingService = apps[0].state.running.embedding
+        running: Running = apps[0].state.running
+        embedding = running.embedding
         while isinstance(embedding.state, Loading):  # what is stored before has no near hits
             await wait(_POLL_S)
-        yield url, {"mode": settings.mode, "embedder": describe(embedding.state)}
+        health = {"mode": settings.mode, "embedder": describe(embedding.state)}
+        yield Own(url, health, lambda: running.store.size().entries)
 
 
 @asynccontextmanager
@@ -99,6 +117,19 @@ async def when_ready(asking: httpx.AsyncClient, wait: Wait) -> Object:
             return health
         await wait(_POLL_S)
         waited_s += _POLL_S
+
+
+async def settle(asking: httpx.AsyncClient, monotonic: Callable[[], float]) -> None:
+    """Wait until what was answered is stored, so that what looks like it will find it. Where the gateway does not tell,
+    it is not waited for: that costs a call, nothing else."""
+    for _ in range(_SETTLE_MOST):
+        begun_s = monotonic()
+        try:
+            response = await asking.get("/cache/stats")
+        except httpx.TransportError:
+            return
+        if response.status_code != 200 or monotonic() - begun_s < _SETTLED_WITHIN_S:
+            return
 
 
 def look_over(health: Object, warms: bool) -> str | None:

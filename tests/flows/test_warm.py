@@ -17,13 +17,19 @@ from gateway.demo import cards
 from tests.fakes.flaky import Flaky, first
 from tests.fakes.pictures import data_url, jpeg, png
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.conftest import Build, Stage, build, gateway_over, serving, stage, wait_until_ready  # noqa: F401
+from tests.flows.conftest import Build, Stage, build, gateway_over, serving, wait_until_ready  # noqa: F401
 from tests.flows.test_passthrough import question
 
 PRICES = ["48.20", "17.50", "99.90", "12.34"]
 MODEL = ("--model", "m", "--prompt", "Price?")
 KEY = "sk-very-secret"
 TOML = '[prices."*"]\ninput_per_million = 1000\noutput_per_million = 1000\ncurrency = "CNY"\n'
+
+
+@pytest.fixture
+def stage(build: Build) -> Stage:  # noqa: F811
+    """A gateway that does not ask the model because this machine is busy."""
+    return build(embed_timeout_s=60)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +71,7 @@ def batch_line(name: str, price: str) -> str:
 # Warm.
 
 
-def test_a_folder_is_warmed_and_a_client_with_the_same_key_then_hits(stage: Stage):  # noqa: F811
+def test_a_folder_is_warmed_and_a_client_with_the_same_key_then_hits(stage: Stage):
     said = lookalike("warm", "photos", *MODEL, "--gateway", f"{stage.gateway}/v1", "--json", OPENAI_API_KEY=KEY)
 
     assert stage.upstream.calls == 4
@@ -98,14 +104,14 @@ def test_straight_into_a_store_gives_a_later_gateway_its_hits(folder: Path):
 
 
 def test_a_store_in_use_is_refused_with_the_way_out(build: Build, folder: Path):  # noqa: F811
-    stage = build(near=False)  # noqa: F811
+    stage = build(near=False)
     store = str(folder / "cache")
     said = lookalike("warm", "photos", *MODEL, "--upstream", stage.upstream_url, "--store", store, status=2)
 
     assert "--gateway" in said.stderr
 
 
-def test_a_dry_run_asks_no_model_and_changes_nothing(stage: Stage, folder: Path):  # noqa: F811
+def test_a_dry_run_asks_no_model_and_changes_nothing(stage: Stage, folder: Path):
     (folder / "prices.toml").write_text(TOML)
     flags = ("photos", *MODEL, "--gateway", stage.gateway, "--dry-run", "--config", "prices.toml", "--json")
     before = came(lookalike("warm", *flags))
@@ -124,14 +130,14 @@ def test_a_dry_run_asks_no_model_and_changes_nothing(stage: Stage, folder: Path)
     assert (after["calls"], after["money"]) == (0, {})
 
 
-def test_several_prompts_are_asked_of_each_picture(stage: Stage, folder: Path):  # noqa: F811
+def test_several_prompts_are_asked_of_each_picture(stage: Stage, folder: Path):
     (folder / "prompts.txt").write_text("Price?\n\nColour?\n")
     lookalike("warm", "photos/48.20.png", "--model", "m", "--prompts", "prompts.txt", "--gateway", stage.gateway)
 
     assert stage.upstream.calls == 2
 
 
-def test_a_table_names_pictures_beside_it(stage: Stage, folder: Path):  # noqa: F811
+def test_a_table_names_pictures_beside_it(stage: Stage, folder: Path):
     (folder / "photos" / "list.csv").write_text("path,prompt,system\n48.20.png,Price?,Be brief.\n17.50.png,Price?,\n")
     said = lookalike("warm", "photos/list.csv", "--model", "m", "--gateway", stage.gateway, "--json")
 
@@ -139,7 +145,7 @@ def test_a_table_names_pictures_beside_it(stage: Stage, folder: Path):  # noqa: 
     assert b"Be brief." in stage.upstream.seen[0].body + stage.upstream.seen[1].body
 
 
-def test_a_log_of_requests_is_asked_again_in_one_piece(stage: Stage, folder: Path):  # noqa: F811
+def test_a_log_of_requests_is_asked_again_in_one_piece(stage: Stage, folder: Path):
     body = question(png(cards.draw("48.20"))) | {"stream": True, "stream_options": {"include_usage": True}}
     (folder / "log.jsonl").write_text(json.dumps(body) + "\n")
     lookalike("warm", "log.jsonl", "--gateway", stage.gateway)
@@ -149,7 +155,7 @@ def test_a_log_of_requests_is_asked_again_in_one_piece(stage: Stage, folder: Pat
     assert reply.headers["content-type"].startswith("text/event-stream")
 
 
-def test_to_warm_what_is_not_kept_ends_early(stage: Stage, folder: Path):  # noqa: F811
+def test_to_warm_what_is_not_kept_ends_early(stage: Stage, folder: Path):
     row = {"picture": "https://example.invalid/a.png", "prompt": "Price?"}
     (folder / "rows.jsonl").write_text((json.dumps(row) + "\n") * 40)
     said = lookalike("warm", "rows.jsonl", "--model", "m", "--gateway", stage.gateway, "--concurrency", "2", status=3)
@@ -160,7 +166,7 @@ def test_to_warm_what_is_not_kept_ends_early(stage: Stage, folder: Path):  # noq
 
 @pytest.mark.parametrize("mode", ["off"])
 def test_a_gateway_that_keeps_nothing_is_not_warmed(build: Build, mode: str):  # noqa: F811
-    stage = build(mode=mode)  # noqa: F811
+    stage = build(mode=mode)
     said = lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, status=2)
 
     assert '"off"' in said.stderr
@@ -206,7 +212,7 @@ def test_bad_input_is_told_in_words_and_nothing_is_asked(flags: tuple[str, ...],
 # Batch.
 
 
-def test_batch_lines_come_back_as_openais_output_lines(stage: Stage, folder: Path):  # noqa: F811
+def test_batch_lines_come_back_as_openais_output_lines(stage: Stage, folder: Path):
     lines = [batch_line(f"r{number}", price) for number, price in enumerate(PRICES)]
     (folder / "in.jsonl").write_text("\n".join(lines) + "\n")
     lookalike("batch", "in.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway)
@@ -218,7 +224,7 @@ def test_batch_lines_come_back_as_openais_output_lines(stage: Stage, folder: Pat
         assert price in line["response"]["body"]["choices"][0]["message"]["content"]
 
 
-def test_a_folder_comes_back_as_a_table(stage: Stage):  # noqa: F811
+def test_a_folder_comes_back_as_a_table(stage: Stage):
     lookalike("batch", "photos", *MODEL, "--out", "out.csv", "--gateway", stage.gateway, "--find-alike")
     with Path("out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -229,7 +235,7 @@ def test_a_folder_comes_back_as_a_table(stage: Stage):  # noqa: F811
     assert [row["cache"] for row in rows if row["picture"].endswith(".jpg")] == ["near", "near"]
 
 
-def test_run_again_it_asks_nothing_and_writes_the_same(stage: Stage, folder: Path):  # noqa: F811
+def test_run_again_it_asks_nothing_and_writes_the_same(stage: Stage, folder: Path):
     flags = ("batch", "photos", *MODEL, "--out", "out.jsonl", "--gateway", stage.gateway)
     lookalike(*flags)
     once, requests = Path("out.jsonl").read_bytes(), stage.stats()["requests"]
@@ -240,7 +246,7 @@ def test_run_again_it_asks_nothing_and_writes_the_same(stage: Stage, folder: Pat
     assert stage.stats()["requests"] == requests
 
 
-def test_another_question_under_an_id_that_has_an_answer_is_refused(stage: Stage):  # noqa: F811
+def test_another_question_under_an_id_that_has_an_answer_is_refused(stage: Stage):
     flags = ("--model", "m", "--out", "out.jsonl", "--gateway", stage.gateway)
     lookalike("batch", "photos", "--prompt", "Price?", *flags)
     said = lookalike("batch", "photos", "--prompt", "Colour?", *flags, status=2)
@@ -291,7 +297,7 @@ def test_an_upstream_that_fails_for_all_is_not_asked_to_the_end(folder: Path):
     assert 20 <= flaky.calls <= 22
 
 
-def test_lines_that_cannot_be_used_stop_it_before_anything_is_asked_or_are_left_out(stage: Stage, folder: Path):  # noqa: F811
+def test_lines_that_cannot_be_used_stop_it_before_anything_is_asked_or_are_left_out(stage: Stage, folder: Path):
     (folder / "in.jsonl").write_text("\n".join([batch_line("a", "48.20"), "{", batch_line("b", "17.50")]))
     flags = ("batch", "in.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway)
     said = lookalike(*flags, status=2)
@@ -306,7 +312,7 @@ def test_lines_that_cannot_be_used_stop_it_before_anything_is_asked_or_are_left_
     assert out[1]["error"]["code"] == "bad-line"
 
 
-def test_no_key_and_no_prompt_are_in_what_is_left_on_disk_or_said(stage: Stage, folder: Path):  # noqa: F811
+def test_no_key_and_no_prompt_are_in_what_is_left_on_disk_or_said(stage: Stage, folder: Path):
     flags = ("--gateway", stage.gateway, "--header", "x-api-key: header-secret", "--json")
     said = lookalike("batch", "photos", *MODEL, "--out", "out.jsonl", *flags, OPENAI_API_KEY=KEY)
     sent = dict(stage.upstream.seen[0].headers)
@@ -320,7 +326,7 @@ def test_no_key_and_no_prompt_are_in_what_is_left_on_disk_or_said(stage: Stage, 
     assert b"Price?" not in journal
 
 
-def test_another_dialect_is_asked_by_its_path(stage: Stage, folder: Path):  # noqa: F811
+def test_another_dialect_is_asked_by_its_path(stage: Stage, folder: Path):
     picture = data_url(png(cards.draw("48.20")))
     (folder / "template.json").write_text(json.dumps({"image": "{picture}", "text": "{prompt}"}))
     flags = ("--template", "template.json", "--path", "/v1/echo", "--gateway", stage.gateway, "--prompt", "Price?")
