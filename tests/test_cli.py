@@ -19,7 +19,8 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"], ["compare"], ["evaluate"]]
+    "command",
+    [[], ["serve"], ["demo"], ["check"], ["stats"], ["calibrate"], ["compare"], ["evaluate"], ["warm"], ["batch"]],
 )
 def test_every_command_explains_itself(command: list[str]):
     said = runner.invoke(cli, [*command, "--help"])

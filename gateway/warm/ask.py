@@ -15,7 +15,7 @@ import orjson
 
 from gateway.account import CACHE_NAME
 from gateway.dialects import claim
-from gateway.question import Object, Reply, Usage
+from gateway.question import Reply, Unstored, Usage
 from gateway.warm.backoff import NAMED_MOST_S, delay_s, may_retry, named_s
 from gateway.warm.items import Answer, Failure, GaveUp, Result
 
@@ -70,7 +70,9 @@ class Asker:
             named: float | None = None
             try:
                 response = await self.client.post(path, content=body, headers=list(self.headers))
-            except httpx.TransportError as error:
+            except httpx.InvalidURL as error:
+                return Failure("bad-url", str(error))
+            except httpx.RequestError as error:
                 failure, unreachable = _broken(error), isinstance(error, httpx.ConnectError)
             else:
                 seconds = self.monotonic() - begun_s
@@ -93,7 +95,7 @@ class Asker:
         return failure
 
 
-def _broken(error: httpx.TransportError) -> Failure:
+def _broken(error: httpx.RequestError) -> Failure:
     if isinstance(error, httpx.TimeoutException):
         return Failure("timeout", "no reply in time")
     return Failure("connection", str(error) or type(error).__name__)
@@ -113,7 +115,10 @@ def read_reply(path: str, response: httpx.Response, seconds: float) -> Result:
         return Failure(code or "status", words[:_WORDS_MOST], response.status_code, body)
     if not isinstance(value, dict):
         return Failure("malformed-reply", "the reply is not one JSON object (a stream?)", 200)
-    usage = _usage(path, value)
+    dialect = claim("POST", path)
+    if dialect is not None and dialect.whole(body) is Unstored.ERROR_IN_REPLY:
+        return Failure("error-in-reply", body[:_WORDS_MOST].decode("utf-8", "replace"), 200, body)
+    usage = dialect.usage(Reply(value)) if dialect else Usage(None, None)
     return Answer(
         cache=cache,
         reason=reason,
@@ -138,11 +143,6 @@ def cache_of(field: str) -> tuple[str, str | None]:
                 return detail or "exact", None
             return ("bypass" if parameters.get("fwd") == "bypass" else "miss"), detail
     return "bypass", "no-gateway"
-
-
-def _usage(path: str, body: Object) -> Usage:
-    dialect = claim("POST", path)
-    return dialect.usage(Reply(body)) if dialect else Usage(None, None)
 
 
 def _error(value: Any) -> tuple[str, str]:

@@ -88,7 +88,7 @@ async def _stages(job: Job, how: How, out: Console) -> int:
                 if how.alike and survey.open >= _WORTH_COMPARING:
                     await job.find_alike(lambda: job.open_items(), survey.open)
                 await job.ask_all(asking)
-        if job.stop.is_set():
+        if job.stop.is_set() and job.tally.done < job.tally.total:
             status = STOPPED
     except Stopped:
         status = STOPPED

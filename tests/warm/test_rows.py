@@ -226,7 +226,9 @@ def test_whatever_a_file_holds_every_line_is_read_or_named(lines: list[bytes], f
     if form is not Form.CSV:
         full = [number for number, line in enumerate(lines, 1) if line.strip(b" \t")]
         # A byte order mark alone is an empty first line.
-        assert [one.line for one in read] == [n for n in full if n > 1 or lines[0].strip(b"\xef\xbb\xbf \t")]
+        assert [one.line for one in read] == [
+            n for n in full if n > 1 or lines[0].removeprefix(b"\xef\xbb\xbf").strip(b" \t")
+        ]
 
 
 @given(RECIPES, RECIPES)
