@@ -40,6 +40,10 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Take the live line away: what is printed next stands alone."""
         self._progress.stop()
 
     def step(self, what: str, total: int | None = None) -> None:

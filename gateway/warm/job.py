@@ -117,6 +117,7 @@ class Job:
         if not survey.items and not survey.bad:
             raise BadInput("there is nothing in the input")
         self.tally.total, self.tally.before = survey.items, survey.answered
+        self.tally.later = self.journal.count_put_off()
         return survey
 
     def _survey(self) -> Survey:
@@ -171,7 +172,7 @@ class Job:
         found = await rehearse(
             self.wanted.settings, items(), self.composed, self.wait, self.journal.put_off, self.display.rehearsed
         )
-        self.tally.later = sum(found.alike.values())
+        self.tally.later = self.journal.count_put_off()
         return found
 
     async def ask_all(self, asking: httpx.AsyncClient) -> None:

@@ -24,6 +24,7 @@ _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS results (
         id TEXT PRIMARY KEY, mark BLOB NOT NULL, failed INTEGER NOT NULL, facts BLOB NOT NULL, body BLOB NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS later (id TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TEMP TABLE lines (
         id TEXT PRIMARY KEY, line INTEGER NOT NULL, later INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
@@ -42,9 +43,10 @@ class State(StrEnum):
 class Journal:
     """The results of one run, over all its resumptions. Any thread may call; one at a time works."""
 
-    def __init__(self, path: Path, rows: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, rows: sqlite3.Connection, recalls: bool) -> None:
         self.path = path
         self._rows = rows
+        self._recalls = recalls  # what an earlier run has put off
         self._turn = threading.Lock()
 
     @classmethod
@@ -74,7 +76,7 @@ class Journal:
         except BadInput:
             rows.close()
             raise
-        return cls(path, rows)
+        return cls(path, rows, recalls=not fleeting)
 
     def close(self) -> None:
         self._rows.close()
@@ -90,7 +92,10 @@ class Journal:
     def setdefault(self, key: str, default: int, /) -> int:
         """As a dict's: the line where this id was first read."""
         with self._turn:
-            self._rows.execute("INSERT OR IGNORE INTO lines (id, line) VALUES (?, ?)", (key, default))
+            self._rows.execute(
+                "INSERT OR IGNORE INTO lines VALUES (?, ?, ? AND EXISTS (SELECT 1 FROM later WHERE id = ?))",
+                (key, default, self._recalls, key),
+            )
             return int(self._rows.execute("SELECT line FROM lines WHERE id = ?", (key,)).fetchone()[0])
 
     def put_off(self, item: Item) -> None:
@@ -102,6 +107,24 @@ class Journal:
         with self._turn:
             row = self._rows.execute("SELECT later FROM lines WHERE id = ?", (item.id,)).fetchone()
         return bool(row and row[0])
+
+    def count_put_off(self) -> int:
+        with self._turn:
+            return int(self._rows.execute("SELECT count(*) FROM lines WHERE later").fetchone()[0])
+
+    @property
+    def compared(self) -> bool:
+        """Whether a run before this one has found all that is to be put off."""
+        with self._turn:
+            row = self._rows.execute("SELECT 1 FROM about WHERE name = 'compared'").fetchone()
+        return self._recalls and row is not None
+
+    def keep_compared(self) -> None:
+        """Let later runs recall what was put off."""
+        with self._turn, self._rows:
+            self._rows.execute("BEGIN IMMEDIATE")
+            self._rows.execute("INSERT OR IGNORE INTO later SELECT id FROM lines WHERE later")
+            self._rows.execute("INSERT OR IGNORE INTO about VALUES ('compared', 'yes')")
 
     # What came of it.
 

@@ -85,8 +85,9 @@ async def _stages(job: Job, how: How, out: Console) -> int:
             return DONE
         if survey.open:
             async with _gateway(job) as asking:
-                if how.alike and survey.open >= _WORTH_COMPARING:
+                if how.alike and survey.open >= _WORTH_COMPARING and not job.journal.compared:
                     await job.find_alike(lambda: job.open_items(), survey.open)
+                    job.journal.keep_compared()
                 await job.ask_all(asking)
         if job.stop.is_set() and job.tally.done < job.tally.total:
             status = STOPPED
@@ -131,6 +132,7 @@ async def _foretell(job: Job, survey: Survey, how: How, out: Console) -> None:
             made = await forecast(job, survey, asking, how.alike, how.assumed)
     else:
         made = await forecast(job, survey, None, how.alike, how.assumed)
+    job.display.end()
     took_s = made.estimate.seconds(wanted.concurrency, wanted.rate)
     if how.as_json:
         out.print_json(json.dumps(made.report(took_s)))
@@ -140,6 +142,7 @@ async def _foretell(job: Job, survey: Survey, how: How, out: Console) -> None:
 
 def _tell(job: Job, survey: Survey, status: int, failed: bool, how: How, out: Console) -> None:
     wanted, tally = job.wanted, job.tally
+    job.display.end()
     if how.as_json:
         out.print_json(
             json.dumps({**tally.report(), "bad_lines": survey.bad_count, "exit_status": status or int(failed)})

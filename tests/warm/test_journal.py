@@ -63,6 +63,27 @@ def test_ids_are_known_by_their_first_line_for_this_run_only(journal: Journal):
     again.close()
 
 
+def test_what_was_put_off_is_recalled_once_all_was_compared(journal: Journal):
+    journal.setdefault("a", 1)
+    journal.put_off(ITEM)
+    journal.keep_compared()
+    journal.close()
+    again = Journal.open(journal.path, ABOUT)
+    for line, name in enumerate(("a", "b"), start=1):
+        again.setdefault(name, line)
+
+    assert again.compared
+    assert again.is_put_off(ITEM)
+    assert again.count_put_off() == 1
+
+    again.close()
+    dry = Journal.open(journal.path, ABOUT, fleeting=True)
+    dry.setdefault("a", 1)
+
+    assert (dry.compared, dry.count_put_off()) == (False, 0)
+    dry.close()
+
+
 def test_a_second_run_on_one_journal_is_refused_in_words(journal: Journal):
     with pytest.raises(BadInput, match="another run is at work"):
         Journal.open(journal.path, ABOUT)
