@@ -217,10 +217,12 @@ class Job:
         wanted = self.wanted
         if wanted.out is not None:
             answers.write(wanted.out, answers.lines(wanted.out_form, self._results(), wanted.shape.path))
-        if not self.journal.failures():
-            return survey.bad_count > 0
-        answers.write(wanted.failures, self._failed())
-        return True
+        if self.journal.failures():
+            answers.write(wanted.failures, self._failed())
+            return True
+        if str(wanted.failures) not in wanted.source.names:
+            wanted.failures.unlink(missing_ok=True)  # an earlier run's, and all of them are answered by now
+        return survey.bad_count > 0
 
     def _results(self) -> Iterator[answers.Row]:
         for read in self.wanted.source.read(self.journal):

@@ -73,6 +73,7 @@ async def rehearse(
             await _one(item, asking, compose, alike, so_far)
             heard(so_far)
             await _settled(own, so_far, wait)
+        await wait(0)  # items end early where all is to stop
     return so_far
 
 

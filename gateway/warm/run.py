@@ -1,6 +1,7 @@
 """`lookalike warm` and `lookalike batch` from what is wanted to an exit status: what is open when, and who stops it."""
 
 import json
+import os
 import random
 import signal
 from collections.abc import AsyncIterator
@@ -53,6 +54,10 @@ def run(wanted: Wanted, how: How, out: Console, err: Console) -> int:
 
 
 async def _run(wanted: Wanted, how: How, clocks: Clocks, out: Console, err: Console) -> int:
+    if wanted.out is not None and wanted.out.exists() and not wanted.journal.exists() and not how.dry:
+        raise BadInput(
+            f"{wanted.out} is there, and no journal of it ({wanted.journal}): give another --out, or delete it"
+        )
     journal = Journal.open(wanted.journal, _about(wanted), fleeting=how.dry)
     bad: BadInput | None = None
     status = STOPPED
@@ -180,5 +185,10 @@ async def _stopped_by_signals(stop: anyio.Event, display: Display) -> AsyncItera
 
 
 def _about(wanted: Wanted) -> dict[str, str]:
-    where = wanted.url.rstrip("/").removesuffix("/v1") if wanted.url else f"{wanted.settings.upstream} into a store"
-    return {"command": "warm" if wanted.out is None else "batch", "target": where}
+    """What must not change between a run and its resumption. A file of answers is of one input; a cache may be warmed
+    with the failures of before."""
+    settings = wanted.settings
+    where = wanted.url.rstrip("/").removesuffix("/v1") if wanted.url else f"{settings.upstream} in {settings.cache_dir}"
+    if wanted.out is None:
+        return {"command": "warm", "target": where}
+    return {"command": "batch", "target": where, "input": " ".join(map(os.path.abspath, wanted.source.names))}

@@ -238,12 +238,12 @@ def test_a_folder_comes_back_as_a_table(stage: Stage):
 def test_run_again_it_asks_nothing_and_writes_the_same(stage: Stage, folder: Path):
     flags = ("batch", "photos", *MODEL, "--out", "out.jsonl", "--gateway", stage.gateway)
     lookalike(*flags)
-    once, requests = Path("out.jsonl").read_bytes(), stage.stats()["requests"]
+    once = Path("out.jsonl").read_bytes()
     Path("out.jsonl").unlink()
-    lookalike(*flags)
+    again = came(lookalike(*flags, "--json"))
 
+    assert (again["done_before"], again["asked"]) == (6, 0)
     assert Path("out.jsonl").read_bytes() == once
-    assert stage.stats()["requests"] == requests
 
 
 def test_another_question_under_an_id_that_has_an_answer_is_refused(stage: Stage):
@@ -252,6 +252,22 @@ def test_another_question_under_an_id_that_has_an_answer_is_refused(stage: Stage
     said = lookalike("batch", "photos", "--prompt", "Colour?", *flags, status=2)
 
     assert "to another question" in said.stderr
+
+
+def test_a_file_of_answers_is_not_written_over_by_another_input(stage: Stage, folder: Path):
+    (folder / "in.jsonl").write_text(batch_line("a", "48.20"))
+    (folder / "other.jsonl").write_text(batch_line("b", "17.50"))
+    lookalike("batch", "in.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway)
+    once = Path("out.jsonl").read_bytes()
+    said = lookalike("batch", "other.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway, status=2)
+
+    assert "another input" in said.stderr
+
+    Path("out.jsonl.journal").unlink()
+    said = lookalike("batch", "in.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway, status=2)
+
+    assert "no journal of it" in said.stderr
+    assert Path("out.jsonl").read_bytes() == once
 
 
 def test_failures_are_rows_of_the_answers_and_an_input_to_ask_them_again(folder: Path):
@@ -269,6 +285,7 @@ def test_failures_are_rows_of_the_answers_and_an_input_to_ask_them_again(folder:
 
         lookalike("batch", "in.jsonl", "--out", "out.jsonl", *flags)  # run again, it asks what failed
         assert [line["response"]["status_code"] for line in answers("out.jsonl")] == [200] * 4
+        assert not Path("out.jsonl.failures.jsonl").exists()
         assert flaky.calls == 6
 
 
