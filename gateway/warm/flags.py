@@ -231,13 +231,20 @@ def _template(file: Path) -> Any:
 def _headers(key: str | None, given: list[str]) -> dict[str, str]:
     from gateway.warm.items import BadInput
 
+    key = (key or "").strip()
+    if not _is_field(key):
+        raise BadInput("the key has signs in it that no key has: is it whole, and nothing else?")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     for number, line in enumerate(given, start=1):
         name, colon, value = line.partition(":")
-        if not colon or not name.strip() or not line.isascii():
+        if not colon or not name.strip() or not _is_field(line):
             raise BadInput(f'--header, number {number}: write it as "Name: value"')  # not repeated: it may be a key
         headers[name.strip().lower()] = value.strip()
     return headers
+
+
+def _is_field(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _out_form(file: Path | None, given: str | None, form: Any) -> Any:

@@ -51,6 +51,8 @@ def run(wanted: Wanted, how: How, out: Console, err: Console) -> int:
     except BadInput as error:
         err.print(f"[red]{escape(str(error))}[/]", highlight=False)
         return BAD_INPUT
+    except KeyboardInterrupt:  # before anybody listened for it
+        return STOPPED
 
 
 async def _run(wanted: Wanted, how: How, clocks: Clocks, out: Console, err: Console) -> int:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 LINES = 400
 AT_ONCE = 5
 KILLS = 4
-WAIT_S = 120
+WAIT_S = 240
 
 
 @pytest.fixture

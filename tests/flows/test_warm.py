@@ -93,7 +93,7 @@ def test_a_folder_is_warmed_and_a_client_with_the_same_key_then_hits(stage: Stag
 def test_straight_into_a_store_gives_a_later_gateway_its_hits(folder: Path):
     with serving(FakeUpstream()) as upstream:
         lookalike("warm", "photos/*.png", *MODEL, "--upstream", upstream, "--store", "store")
-        settings = Settings(upstream=upstream, cache_dir=folder / "store", embedder="dct")
+        settings = Settings(upstream=upstream, cache_dir=folder / "store", embedder="dct", embed_timeout_s=60)
         with gateway_over(settings) as stage:
             wait_until_ready(stage)
             body = question(jpeg(cards.draw("48.20"), 88))
@@ -199,6 +199,7 @@ def test_nobody_at_the_address_is_told_before_anything_is_asked():
         (("photos", *MODEL, "--store", "s"), "LOOKALIKE_UPSTREAM"),
         (("photos", *MODEL, "--gateway", "h"), "--gateway"),
         (("photos", *MODEL, "--gateway", "http://h", "--header", "secret"), "Name: value"),
+        (("photos", *MODEL, "--gateway", "http://h", "--api-key", "sk-\u201c"), "the key has signs"),
         (("photos", *MODEL, "--gateway", "http://h", "--form", "xml"), "one of csv, rows, openai, log"),
     ],
 )
