@@ -6,7 +6,7 @@ number and a sentence about it, and the others are still read, so that a user ca
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -70,14 +70,20 @@ class BadLine:
         return f"line {self.line} {self.why}"
 
 
+class Seen(Protocol):
+    """Which ids were read, and in which line each first stood: a dict, or what holds more than memory does."""
+
+    def setdefault(self, key: str, default: int, /) -> int: ...
+
+
 class _Bad(Exception):
     """What is wrong with the line at hand."""
 
 
-def read_requests(lines: Iterable[bytes]) -> Iterator[BatchRequest | BadLine]:
+def read_requests(lines: Iterable[bytes], seen: Seen | None = None) -> Iterator[BatchRequest | BadLine]:
     """The lines of an input file, with or without their ends. Empty ones are counted and left out."""
-    seen: dict[str, int] = {}
-    for number, value in _objects(lines):
+    seen = {} if seen is None else seen
+    for number, value in read_objects(lines):
         try:
             request = _request(_checked(value), number)
             _refuse_repeated(request.custom_id, number, seen)
@@ -89,13 +95,20 @@ def read_requests(lines: Iterable[bytes]) -> Iterator[BatchRequest | BadLine]:
 def read_responses(lines: Iterable[bytes]) -> Iterator[BatchResponse | BadLine]:
     """The lines of an output or error file, in whatever order they were answered."""
     seen: dict[str, int] = {}
-    for number, value in _objects(lines):
+    for number, value in read_objects(lines):
         try:
             response = _response(_checked(value), number)
             _refuse_repeated(response.custom_id, number, seen)
             yield response
         except _Bad as bad:
             yield BadLine(number, str(bad))
+
+
+def repeated(name: str, number: int, seen: Seen, what: str = "id") -> str | None:
+    """What is wrong where a line before this one has its id already; None where nothing is."""
+    if (first := seen.setdefault(name, number)) == number:
+        return None
+    return f"has the {what} {_shown(name)} of line {first}; each needs one of its own"
 
 
 def write_request(request: BatchRequest) -> bytes:
@@ -115,8 +128,8 @@ def write_response(response: BatchResponse) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, Object | str]]:
-    """Each line's number, and its object or what is wrong with it."""
+def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, Object | str]]:
+    """Each line's number, and its object or what is wrong with it, after "line n". Empty lines are only counted."""
     for number, line in enumerate(lines, start=1):
         # Editors put a byte order mark at the beginning of a file; nothing else may stand there.
         text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip(b" \t\r\n")
@@ -189,9 +202,9 @@ def _refuse_unknown(value: Object, known: frozenset[str], where: str = "") -> No
         raise _Bad(f"has the field {_shown(unknown[0])}{place}, which the format does not know")
 
 
-def _refuse_repeated(custom_id: str, number: int, seen: dict[str, int]) -> None:
-    if (first := seen.setdefault(custom_id, number)) != number:
-        raise _Bad(f"has the custom_id {_shown(custom_id)} of line {first}; each needs one of its own")
+def _refuse_repeated(custom_id: str, number: int, seen: Seen) -> None:
+    if why := repeated(custom_id, number, seen, "custom_id"):
+        raise _Bad(why)
 
 
 def _word(value: Object, name: str) -> str:

@@ -14,6 +14,7 @@ from gateway.config import Settings, load_settings
 from gateway.errors import ConfigError
 from gateway.names import By, Window
 from gateway.question import Mode
+from gateway.warm.flags import Commands
 
 cli = typer.Typer(
     help="A caching gateway for vision-language models: the same picture asked the same question is answered once.",
@@ -183,6 +184,9 @@ def evaluate(
 cli.add_typer(manage.entries, name="entries")
 for command in (manage.purge, manage.forget, manage.feedback):
     cli.command()(command)
+_many = Commands(out, err)
+cli.command()(_many.warm)
+cli.command()(_many.batch)
 
 
 def _offline(config: Path | None, **flags: Any) -> Settings:

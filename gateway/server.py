@@ -149,6 +149,7 @@ class InThread:
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
+            self._socket.close()
             raise self._failure
         return self
 

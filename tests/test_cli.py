@@ -32,6 +32,8 @@ runner = CliRunner()
         ["purge"],
         ["forget"],
         ["feedback"],
+        ["warm"],
+        ["batch"],
     ],
 )
 def test_every_command_explains_itself(command: list[str]):
