@@ -105,7 +105,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Cosine that nominates a near hit; default: the embedder's own (clip 0.95)"
     )
     guard_limit: float = Field(
-        0.88, gt=0, le=0.95, description="Largest local difference, against what re-encoding explains, of one picture"
+        0.95, gt=0, le=0.95, description="Largest local difference, against what re-encoding explains, of one picture"
     )
     guard_limit_strict: float = Field(
         0.8, gt=0, le=0.95, description="The same, for callers and kinds of question that ask for a strict guard"

@@ -95,7 +95,7 @@ def test_check_prints_the_kinds_of_question_in_force_and_what_is_doubtful(tmp_pa
     said = runner.invoke(cli, ["check", "--config", str(file)], env=DCT).output
 
     assert "reading: mode pixel, guard limit 0.8, threshold 0.9 or the embedder's, if higher" in said
-    assert "counting: mode near, guard limit 0.88" in said
+    assert "counting: mode near, guard limit 0.95" in said
     assert "strict: near hits reach only pictures answered since the gateway started" in said
     assert "threshold 0.5 is below dct's calibrated 0.65" in said
 

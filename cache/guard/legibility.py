@@ -16,8 +16,7 @@ from cache.guard.placement import WHOLE, box_to_box
 from cache.guard.scene import Scene
 from cache.guard.writing import Values, Writing, largest_near
 
-# What may differ near a sign, as a share of what its smallest readable change would differ by. docs/fidelity.md has
-# what these let through: one readable edit of 2,000 drawn ones, in one of eight ways to send it.
+# What may differ near a sign, as a share of what its smallest readable change would differ by.
 _LEVELS_SHARE = 1.0
 _STEPS_SHARE = 0.8
 # A copy is worse at all its signs alike, an edit at one of them. Beside what nine signs of ten stay below, the worst

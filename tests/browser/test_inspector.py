@@ -50,7 +50,7 @@ def test_a_near_hit_shows_both_pictures_the_heat_the_figures_and_the_answer(stag
     assert captions(item) == ["stored", "asked", "where they differ", "closest look: stored | asked"]
     assert sizes(page, item) == [400, 400, 400, 400]
     expect(item).to_contain_text("taken for one picture")
-    expect(item).to_contain_text("of 0.88 allowed")
+    expect(item).to_contain_text("of 0.95 allowed")
     expect(item).to_contain_text("at least 0.65 wanted")
     expect(item.locator("blockquote")).to_have_text(["prices: 48.20"])
     expect(item.get_by_role("button", name="Right answer")).to_be_visible()
