@@ -97,6 +97,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., S
             fake = FakeUpstream()
             url = stack.enter_context(serving(fake))
             given = {"upstream": url, "cache_dir": tmp_path_factory.mktemp("cache"), "embedder": "dct"}
+            given["embed_timeout_s"] = 60  # a machine that is busy must not turn near hits into misses
             stage = stack.enter_context(gateway_over(Settings(**given | settings)))
             stage.upstream, stage.upstream_url = fake, url
             if "admin_token" not in settings:
@@ -124,5 +125,5 @@ def wait_until_drawn(stage: Stage) -> None:
     for _ in range(20_000):
         if sightings.resting:
             return
-        httpx.get(f"{stage.gateway}/cache/health")
+        httpx.get(f"{stage.gateway}/cache/health", timeout=60)
     raise AssertionError("the pictures were never drawn")
