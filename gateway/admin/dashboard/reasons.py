@@ -165,6 +165,18 @@ _REASONS: Final[dict[str, tuple[str, str, str, str]]] = {
         "The content of the picture is not in the request.",
         "图片内容不在请求中。",
     ),
+    "picture-fetch-refused": (
+        "fetching not allowed",
+        "不允许抓取图片",
+        "The settings do not allow the picture's address to be fetched. See fetch_pictures.",
+        "设置不允许抓取该图片地址，参见设置 fetch_pictures。",
+    ),
+    "picture-fetch-failed": (
+        "fetching failed",
+        "抓取图片失败",
+        "The picture's host gave no whole picture in time.",
+        "图片所在主机未及时返回完整图片。",
+    ),
     "picture-unreadable": (
         "picture unreadable here",
         "图片无法读取",
