@@ -1,5 +1,6 @@
 """GET /cache/openapi.json: the endpoints of /cache/ for programs. The bodies are those that the endpoints check by."""
 
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.admin.entries import ListQuery
 from gateway.admin.feedback import Feedback
 from gateway.admin.purge import Purge
+from gateway.names import By, Window
 
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
@@ -54,7 +56,14 @@ def _paths() -> dict[str, Any]:
     }
     return {
         "/health": {"get": _says("Is it alive; with a credential, also how it is", open_to_all=True)},
-        "/stats": {"get": _says("What was asked, and what was answered from the cache")},
+        "/health/live": {"get": _says("Whether the process serves", open_to_all=True)},
+        "/health/ready": {"get": _says("Whether requests can be served", 503, open_to_all=True)},
+        "/metrics": {"get": _says("For Prometheus", kind="text/plain")},
+        "/stats": {
+            "get": _says("What was asked, and what was answered from the cache", 400, 503)
+            | {"parameters": [_word("window", Window), _word("by", By)]}
+        },
+        "/stats/series": {"get": _says("The same over time", 400, 503) | {"parameters": [_word("window", Window)]}},
         "/session": {"get": _says("Who the caller is, and what a page's changes need")},
         "/entries": {"get": _says("Entries, newest first", 400) | {"parameters": _query(ListQuery)}},
         "/entries/{id}": {
@@ -76,10 +85,10 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _says(summary: str, *refusals: int, open_to_all: bool = False) -> dict[str, Any]:
+def _says(summary: str, *refusals: int, open_to_all: bool = False, kind: str = "application/json") -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     refused = refusals if open_to_all else (401, 403, 415, 421, 429, *refusals)
-    replies: dict[str, Any] = {"200": {"description": summary, "content": {"application/json": {}}}}
+    replies: dict[str, Any] = {"200": {"description": summary, "content": {kind: {}}}}
     replies |= {str(status): {"description": "refused", "content": error} for status in sorted(set(refused))}
     return {"summary": summary, "responses": replies} | ({"security": [{}]} if open_to_all else {})
 
@@ -93,3 +102,7 @@ def _query(form: type[BaseModel]) -> list[dict[str, Any]]:
     properties: dict[str, Any] = form.model_json_schema()["properties"]
     properties["after"] = {"type": "string"}
     return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+
+
+def _word(name: str, words: type[StrEnum]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "string", "enum": list(words)}}
