@@ -152,7 +152,9 @@ def _levels(plane: Plane) -> NDArray[np.uint8]:
 
 def _chroma(rgb: Rgb) -> Chroma:
     """At half the size, where 4:2:0 keeps all it keeps."""
-    return as_plane(cv2.cvtColor(_half(rgb), cv2.COLOR_RGB2YCrCb)[:, :, 1:]) - np.float32(_GREY)
+    half = cv2.cvtColor(_half(rgb), cv2.COLOR_RGB2YCrCb)
+    pairs = cv2.merge((cv2.extractChannel(half, 1), cv2.extractChannel(half, 2)))
+    return as_plane(np.subtract(pairs, np.float32(_GREY), dtype=np.float32))
 
 
 def _half(image: NDArray[Any]) -> NDArray[Any]:

@@ -91,7 +91,7 @@ def writing_in(luma: Gray) -> Writing | None:
     sign[0] = False  # the ground
     if int(sign.sum()) < _SIGNS_MIN:
         return None
-    level, edge, power = (sums[sign] for sums in _sums(away, np.asarray(labels, np.uint16), count))
+    level, edge, power = (sums[sign] for sums in _sums(away, np.asarray(labels, np.uint16), sign))
     size = np.maximum(wide, high)[sign]
     group = _groups((width, height), left[sign], top[sign], wide[sign], high[sign])
     kept, stroke, contrast = _by_group(group, 2 * level / np.maximum(edge, 1), power / np.maximum(level, 1), size)
@@ -129,17 +129,18 @@ def _ground(luma: Gray) -> Gray:
     return as_bytes(cv2.resize(ground, luma.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _sums(away: Gray, labels: NDArray[np.uint16], count: int) -> tuple[NDArray[np.float64], ...]:
+def _sums(away: Gray, labels: NDArray[np.uint16], sign: NDArray[np.bool_]) -> tuple[NDArray[np.float64], ...]:
     """Per sign, its edge pixels included: the sum of its levels, of its slopes and of its squared levels. A stroke
     has two slopes of its full contrast, so twice its levels over its slopes is its width, however blurred it is."""
     around = np.asarray(cv2.dilate(labels, np.ones((3, 3), np.uint8))).ravel()
-    spots = np.flatnonzero(around)
+    spots = np.flatnonzero(around.astype(np.bool_))
     spots = spots[: np.searchsorted(spots, away.size - away.shape[1])]  # each has a neighbour below
+    spots = spots[sign[around[spots]]]
     levels = away.ravel()
     which, here = around[spots], levels[spots].astype(np.float32)
     across, down = levels[spots + 1] - here, levels[spots + away.shape[1]] - here
     slope = np.sqrt(across * across + down * down)
-    return tuple(np.bincount(which, weight, count).astype(np.float64) for weight in (here, slope, here * here))
+    return tuple(np.bincount(which, weight, len(sign)).astype(np.float64) for weight in (here, slope, here * here))
 
 
 def _groups(picture: tuple[int, int], left: Whole, top: Whole, wide: Whole, high: Whole) -> Whole:
