@@ -1,5 +1,6 @@
 # lookalike on a CPU. Build: docker build -t lookalike .
-# Run: docker run -p 8080:8080 -v lookalike:/data -e LOOKALIKE_ADMIN_TOKEN=$(openssl rand -hex 24) \
+# Run: export LOOKALIKE_ADMIN_TOKEN=$(openssl rand -hex 24); docker run -p 127.0.0.1:8080:8080 -v lookalike:/data \
+#        -e LOOKALIKE_ADMIN_TOKEN --add-host host.docker.internal:host-gateway \
 #        lookalike serve --upstream http://host.docker.internal:8000
 # A container listens beyond loopback, so it needs an admin token, or LOOKALIKE_ADMIN_ACCESS=off (docs/admin.md).
 FROM python:3.11-slim AS build

@@ -84,7 +84,10 @@ class Running:
         """Erase entries, and what others keep of them. The ids that were there."""
         for forget in self.keepers:
             await forget(frozenset(ids), marks)
-        return await self.store.erase(ids)
+        erased = await self.store.erase(ids)
+        for forget in self.keepers:  # what came from requests that were under way
+            await forget(frozenset(ids), marks)
+        return erased
 
 
 def create_app(
@@ -203,7 +206,9 @@ def make_tracing(settings: Settings, clock: Clock, monotonic: Clock) -> Tracing 
     try:
         from gateway.telemetry import Telemetry, to_collector
     except ImportError as error:
-        raise ConfigError(f"otlp_endpoint needs the extra: pip install 'lookalike[otel]' ({error})") from error
+        raise ConfigError(
+            f"otlp_endpoint needs the extra otel: pip install --editable '.[otel]' in the clone ({error})"
+        ) from error
     return Telemetry(to_collector(settings.otlp_endpoint), product_version(), clock, monotonic)
 
 
@@ -238,9 +243,9 @@ async def _write_ledger(ledger: Ledger, store: Store) -> None:
             await anyio.sleep(_LEDGER_EVERY_S)
             try:
                 await anyio.to_thread.run_sync(ledger.write)
+                before = _noted(ledger, before, store.size())
             except Exception:  # counting must not take the gateway down
                 log.exception("the statistics could not be written")
-            before = _noted(ledger, before, store.size())
     finally:
         _noted(ledger, before, store.size())
 

@@ -86,8 +86,11 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
         return reply
     if why := dialect.unstorable(reply):
         return why
-    if question.tokens_max is not None and (dialect.usage(reply).tokens_out or 0) >= question.tokens_max:
-        return Unstored.TRUNCATED
+    if question.tokens_max is not None:
+        tokens_out = dialect.usage(reply).tokens_out
+        most = len(dialect.text(reply)) if tokens_out is None else tokens_out  # a token is a character or more
+        if most >= question.tokens_max:
+            return Unstored.TRUNCATED
     return replace(reply, named=_named(reply, question), media_type=media_type)
 
 

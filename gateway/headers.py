@@ -4,7 +4,7 @@ Raw headers are lists of (name, value) bytes, names in lower case, as ASGI gives
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.errors import CallerError
 from gateway.question import Bypass, Mode, Scrutiny, Wishes
@@ -27,11 +27,14 @@ _CREDENTIAL = re.compile(rb".*(authorization|api-?key|token|subscription-?key|se
 # Another value may mean another account, project, API version or moderation setting: another answer.
 _PARTITIONS = frozenset(
     b"openai-organization openai-project openai-beta x-dashscope-workspace x-dashscope-datainspection "
-    b"x-project-name anthropic-version anthropic-beta".split()
+    b"x-ark-moderation-scene x-project-name anthropic-version anthropic-beta "
+    b"azureml-model-deployment extra-parameters".split()
 )
 # The upstream keeps state for these, or the body is not what it seems.
 _STATEFUL = frozenset(b"x-dashscope-async x-conversation-id".split())
 _ENCRYPTED = frozenset(b"x-dashscope-encryptionkey x-is-encrypted x-encrypt-info x-session-token".split())
+# By these the caller vouches for the very bytes of the body: it must not be changed on the way.
+_OF_THE_BODY = frozenset("content-md5 digest content-digest x-content-sha256 x-amz-content-sha256".split())
 # Coded bodies that capture.py can read back; others are not asked for, so that answers can be kept.
 _READABLE_CODINGS = frozenset((b"gzip", b"deflate", b"identity"))
 _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
@@ -55,6 +58,10 @@ def to_upstream(headers: Raw, readable: bool) -> list[tuple[bytes, bytes]]:
             continue
         kept.append((name, _readable_codings(value) if readable and name == b"accept-encoding" else value))
     return kept
+
+
+def seals_body(fields: Mapping[str, str]) -> bool:
+    return not _OF_THE_BODY.isdisjoint(fields)
 
 
 def fitting(headers: Raw, body_bytes: int) -> list[tuple[bytes, bytes]]:

@@ -12,6 +12,7 @@ from cache.entry import Entry
 from gateway.question import Judgement
 
 HITS_MOST = 10_000
+UNKNOWN = "unknown"  # a hit that is judged after the restart that forgot it
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class Hits:
         """The same pictures answered again by the same entry are the same hit."""
         key = (request, entry.id)
         served = self._served.setdefault(key, Served(entry, hit, {request}))
+        if served.hit == UNKNOWN and hit != UNKNOWN:  # judged before it was known here: now it is, and has to be named
+            served = self._served[key] = Served(entry, hit, served.keys)
         self._served.move_to_end(key)
         while len(self._served) > self._most:
             self._served.popitem(last=False)

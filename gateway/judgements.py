@@ -17,7 +17,6 @@ from gateway.bounds import lower_bound, upper_bound
 from gateway.question import Judgement
 
 JUDGEMENTS_FILE = "judgements.json"
-UNKNOWN = "unknown"  # a hit that is judged after the restart that forgot it
 
 # Each bound is one-sided: two of 97.5 % hold between them 95 %.
 _EACH_SIDE = 0.975

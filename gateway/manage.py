@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.question import Judgement
 
@@ -42,7 +42,9 @@ _FAILED, _MISUSED, _DECLINED = 1, 2, 3
 def list_entries(
     model: Model = None,
     tenant: Tenant = None,
-    prompt: Annotated[str | None, typer.Option(help="With this prompt digest", show_default=False)] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="With this prompt digest, whole: entries show has it", show_default=False)
+    ] = None,
     older_than: OlderThan = None,
     newer_than: NewerThan = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
@@ -58,7 +60,8 @@ def list_entries(
     if as_json:
         out.print_json(json.dumps(found))
         return
-    table = Table("id", "age", "model", "tenant", "prompt", "pictures", "tokens out")
+    whole = Column("id", no_wrap=True, min_width=32)  # it is to be copied
+    table = Table(whole, "age", "model", "tenant", "prompt", "pictures", "tokens out")
     for entry in found["entries"]:
         sizes = " ".join(f"{width}×{height}" for width, height in entry["pictures"])
         known = (entry["tenant"][:8], (entry["prompt"] or "")[:8], sizes, str(entry["tokens_out"] or ""))

@@ -30,6 +30,7 @@ from gateway.errors import NotInCache
 from gateway.estimate import estimate
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
+from gateway.headers import seals_body
 from gateway.hits import Hits, Served
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Usage, Wishes
 from gateway.strictness import Demand, demands, unfit
@@ -145,6 +146,8 @@ class Planner:
             raise NotCacheable(Bypass.MODE_OFF)
         with trail.stage("pictures", self._monotonic):
             gathered = await self._gatherer.gather(question.pictures, call.body)
+        if gathered.body is not None and seals_body(call.headers):
+            raise NotCacheable(Bypass.PICTURE_BY_REFERENCE)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
@@ -285,15 +288,16 @@ class Planner:
             if isinstance(reply, Unstored):
                 trail.unstored = reply if storing.keep else trail.unstored
                 return reply
-            if not await self._prepared(storing):
+            if self._waiting >= _WAITING_MOST and (storing.keep or not storing.prepared.is_set()):
                 trail.unstored = Unstored.BUSY if storing.keep else trail.unstored
                 return None
-            if not storing.keep:
-                return reply
-            record = await self._record(storing, reply, answered)
-            with trail.stage("store", self._monotonic):
-                await self._store.put(record)
-            trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
+            self._waiting += 1  # until it is stored: a store that erases or checks itself may take minutes
+            try:
+                await storing.prepared.wait()
+                if storing.keep:
+                    await self._store_answer(storing, reply, answered, trail)
+            finally:
+                self._waiting -= 1
         except NotCacheable:
             trail.unstored = Unstored.PICTURE_UNREADABLE
         except Exception:
@@ -301,16 +305,11 @@ class Planner:
             trail.unstored = Unstored.STORE_FAULT
         return reply
 
-    async def _prepared(self, storing: Storing) -> bool:
-        """Wait for `prepare`. False if too many wait already: each holds its pictures in memory."""
-        if not storing.prepared.is_set() and self._waiting >= _WAITING_MOST:
-            return False
-        self._waiting += 1
-        try:
-            await storing.prepared.wait()
-        finally:
-            self._waiting -= 1
-        return True
+    async def _store_answer(self, storing: Storing, reply: Reply, answered: Answered, trail: Trail) -> None:
+        record = await self._record(storing, reply, answered)
+        with trail.stage("store", self._monotonic):
+            await self._store.put(record)
+        trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
 
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
         looks = storing.looks

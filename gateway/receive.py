@@ -185,7 +185,7 @@ class Gateway:
     ) -> Answered:
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         editor: Editor | None = None
-        if asking := self._asking_usage(reading, body):
+        if asking := self._asking_usage(reading, body, exchange):
             body, editor = asking
         if isinstance(body, bytes):
             fields = headers.fitting(fields, len(body))
@@ -217,12 +217,13 @@ class Gateway:
         trail.passed("upstream", begun_s, begun_s + answered.seconds)
         return answered
 
-    def _asking_usage(self, reading: Storing | None, body: Body) -> tuple[bytes, Editor] | None:
+    def _asking_usage(self, reading: Storing | None, body: Body, exchange: Exchange) -> tuple[bytes, Editor] | None:
         """The request, asking for the token counts of a stream whose client did not: the operator decides."""
         if reading is None or not isinstance(body, bytes) or self._settings.stream_usage != "always":
             return None
         asked = reading.question.include_usage or not reading.question.stream
-        return None if asked else reading.dialect.asking_usage(body)
+        sealed = headers.seals_body(headers.readable(exchange.fields))
+        return None if asked or sealed else reading.dialect.asking_usage(body)
 
 
 async def _while_connected(

@@ -39,6 +39,8 @@ class Remote:
         address = f"{self.url.rstrip('/').removesuffix('/v1')}/cache{path}"
         who = {"authorization": f"Bearer {self.token}"} if self.token else {}
         timeout = httpx.Timeout(10, read=_READ_S)
+        if not self.url.startswith(("http://", "https://")):
+            raise Refused(f"{self.url} is no URL such as http://127.0.0.1:8080: give one with --url")
         try:
             response = httpx.request(method, address, headers={**who, **(headers or {})}, timeout=timeout, **given)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:

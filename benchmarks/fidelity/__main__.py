@@ -6,7 +6,7 @@
 Everything is measured on one set, in one run: exact pixels, pHash, PDQ, the embedders' cosines, the guard alone (as
 if every pair had been nominated) and the whole ladder (the product's own lookup). The same options give the same
 verdicts; times depend on the machine, and only --jobs 1 on a quiet one gives times worth quoting.
-Needs `pip install 'lookalike[bench]'`.
+Needs `pip install -e '.[bench]'`.
 """
 
 import argparse

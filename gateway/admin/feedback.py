@@ -12,8 +12,8 @@ from cache.stores.apart import Pair
 from cache.stores.base import Store
 from gateway.admin.entries import nothing
 from gateway.admin.replies import read
-from gateway.hits import Served
-from gateway.judgements import UNKNOWN, Judgements
+from gateway.hits import UNKNOWN, Served
+from gateway.judgements import Judgements
 from gateway.question import Judgement
 
 log = logging.getLogger("lookalike")

@@ -1,5 +1,6 @@
 """Anthropic Messages, as vLLM, SGLang, LMDeploy, llama.cpp, Ollama and DashScope speak it too. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -32,7 +33,7 @@ _KNOWN = _NOT_ASKED | frozenset(
 )
 _STATEFUL = ("container", "kv_transfer_params", "ec_transfer_params")
 # Claude Code's first system block: another hash in every request. Servers take it out before the model reads it.
-_BILLING = "x-anthropic-billing-header"
+_BILLING = re.compile(r"x-anthropic-billing-header:(?: *(?:cc_[a-z_]+|cch)=[^;\s]*;?)+\s*")
 _KEPT_BLOCKS = ("text", "tool_use", "thinking", "redacted_thinking")
 
 _DONE_REASONS = frozenset(("end_turn", "stop_sequence"))
@@ -193,7 +194,7 @@ def _system(system: object, pictures: list[PictureRef]) -> object:
 
 def _is_billing(block: Object) -> bool:
     text = block.get("text")
-    return isinstance(text, str) and text.startswith(_BILLING) and "\n" not in text
+    return isinstance(text, str) and _BILLING.fullmatch(text) is not None
 
 
 def _content(content: object, pictures: list[PictureRef]) -> object:

@@ -45,6 +45,7 @@ _STATEFUL = (
 _CLIENT_TOOLS = ("function", "custom")  # run by the client; any other kind may be run by the upstream
 _TEXT_PARTS = ("input_text", "output_text", "text", "refusal", "reasoning_text", "summary_text")
 _ITEMS = ("message", "reasoning", "function_call", "custom_tool_call")
+_THOUGHTS = ("encrypted_content", "content", "summary")
 _TOOL_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 _SAID = ("message", "reasoning")
@@ -176,6 +177,8 @@ def _item(item: Object, pictures: list[PictureRef]) -> Object:
     kind = item.get("type", "message" if "role" in item else None)
     if kind == "item_reference":
         raise NotCacheable(Bypass.STATEFUL)
+    if kind == "reasoning" and not any(item.get(name) for name in _THOUGHTS):
+        raise NotCacheable(Bypass.STATEFUL)  # its thoughts are the server's
     if kind in _TOOL_OUTPUTS:
         return item | {"output": _content(item.get("output"), pictures)}
     if kind not in _ITEMS:

@@ -32,16 +32,15 @@ def prompt_of(messages: list[Object]) -> str:
 def picture_of(part: Object, key: str, pictures: list[PictureRef]) -> Object:
     """The part with its place in the order in place of the picture, which stands under `key`: as an object with a
     `url` (LMDeploy: or `data`), or, to Responses, Ollama and LMDeploy, as the bare string."""
-    # A client-chosen cache id. With the bytes beside it, the bytes decide; alone it names something the
-    # server saw earlier, and we did not.
-    kept = {name: item for name, item in part.items() if name != "uuid"}
+    # A client-chosen id (`uuid`) stays in the key: a server may know the picture by it alone, whatever bytes are there.
+    kept = dict(part)
     value = kept.get(key)
     fields = {"url": value} if isinstance(value, str | memoryview) else value
     if not isinstance(fields, dict):
         raise NotCacheable(Bypass.STATEFUL if value is None else Bypass.UNKNOWN_SHAPE)
     place: Object = {"picture": len(pictures)}
     pictures.append(_reference(fields))
-    rest = {name: item for name, item in without_nulls(fields).items() if name not in ("url", "data", "content_hash")}
+    rest = {name: item for name, item in without_nulls(fields).items() if name not in ("url", "data")}
     return kept | {key: {**rest, "url": place}}
 
 

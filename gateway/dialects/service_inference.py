@@ -29,6 +29,8 @@ _DONE_REASONS = {
     "content_filter": Unstored.REFUSED,
 }
 
+_LIMITS = ("max_new_tokens", "max_tokens", "max_completion_tokens", "max_output_tokens", "max_length")
+
 
 class ServiceInference:
     name: ClassVar[str] = "service-inference"
@@ -60,7 +62,7 @@ class ServiceInference:
             include_usage=False,
             choices=1,
             prompt=prompt_of(messages),
-            tokens_max=count(parameters.get("max_new_tokens")),  # the reply need not say that it was met
+            tokens_max=_tokens_max(parameters, body),  # the reply need not say that it was met
         )
 
     def framing(self) -> Framing:
@@ -133,3 +135,8 @@ def _refuse_streams(call: Call, body: Object, parameters: Object) -> None:
     headed = "x-dashscope-sse" in call.headers or "text/event-stream" in call.headers.get("accept", "").lower()
     if switched or headed:
         raise NotCacheable(Bypass.UNKNOWN_SHAPE)
+
+
+def _tokens_max(*places: Object) -> int | None:
+    limits = [count(fields.get(name)) for fields in places for name in _LIMITS]
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -37,6 +37,7 @@ _WAITING_BYTES_MOST: Final = 64 * 2**20
 # How long the drawing rests for each second that it worked: it takes a quarter of one core at the most.
 _REST: Final = 3.0
 _WRITTEN_EVERY_S: Final = 5.0
+_MODEL_MOST = 200  # characters of a name that a client chose
 
 
 @dataclass(slots=True)
@@ -140,11 +141,13 @@ class Sightings:
     async def _write_all(self) -> None:
         while True:
             await anyio.sleep(_WRITTEN_EVERY_S)
-            self._expire()
             try:
+                self._expire()
                 await self._in_thread(self.write)
             except OSError as error:
                 log.warning("%s", error)
+            except Exception:  # what people look at must not take the gateway down
+                log.exception("what the dashboard shows could not be written")
 
     async def _draw_all(self) -> None:
         async for job in self._work:
@@ -214,8 +217,9 @@ class Sightings:
         """Let go of all that shows these entries' pictures, or pictures with these marks; at once, also on disk. Where
         a picture is to be forgotten, near misses whose own answer was not kept go, too: nobody can tell what they
         resemble. Raises StoreFault."""
+        living = frozenset(kept.entry.id for kept in await self._store.entries()) - entry_ids
         for seen in self._seen.values():
-            for one in [one for one in seen.values() if _shows(one, entry_ids, marks)]:
+            for one in [one for one in seen.values() if _shows(one, living, marks)]:
                 del seen[one.id]
                 self._prompts.pop(one.id, None)
         for entry_id in entry_ids:
@@ -234,7 +238,7 @@ class Sightings:
         seen = [one for kept in self._seen.values() for one in list(kept.values())]
         try:
             self._album.write(Pages(tuple(self._recent), tuple(seen), dict(self._served)))
-        except OSError:
+        except BaseException:
             self._changed = True
             raise
 
@@ -254,7 +258,7 @@ def glimpse(trail: Trail, now_s: float, seconds: float) -> Glimpse:
         time_s=now_s,
         outcome=trail.outcome,
         reason=trail.reason,
-        model=trail.model,
+        model=None if trail.model is None else trail.model[:_MODEL_MOST],
         pictures=trail.pictures,
         seconds=seconds,
         status=trail.status,
@@ -276,7 +280,7 @@ def sighting_of(compared: Compared, now_s: float) -> Sighting:
         time_s=now_s,
         shadow=False,
         dialect=compared.entry.dialect,
-        model=compared.entry.model,
+        model=compared.entry.model[:_MODEL_MOST],
         entry=compared.entry.id,
         pictures=len(compared.asked) or len(compared.entry.sizes),
         similarity=compared.similarity,
@@ -290,8 +294,9 @@ def sighting_of(compared: Compared, now_s: float) -> Sighting:
     )
 
 
-def _shows(one: Sighting, entry_ids: frozenset[str], marks: frozenset[str]) -> bool:
-    if one.entry in entry_ids or one.stored in entry_ids:
+def _shows(one: Sighting, living: frozenset[str], marks: frozenset[str]) -> bool:
+    """Also where its entry has left before: nobody can tell any more what its pictures resemble."""
+    if one.entry not in living or (one.stored is not None and one.stored not in living):
         return True
     unknown = one.sight is Sight.NEAR_MISS and one.stored is None
     return bool(marks) and (unknown or not marks.isdisjoint(one.marks))

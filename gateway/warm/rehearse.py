@@ -52,6 +52,7 @@ class Rehearsed:
     """What a rehearsal came to. `compared` were read by the cache, and are new or alike."""
 
     new: int = 0
+    unkept: int = 0  # of these, what the rehearsal's store did not take
     alike: Counter[str] = field(default_factory=Counter)  # exact, pixel or near
     passed: Counter[str] = field(default_factory=Counter)  # what the cache would not take, by the reason
     not_compared: int = 0  # other formats than chat completions, and what could not be composed
@@ -102,9 +103,10 @@ async def _settled(own: Own, so_far: Rehearsed, wait: Wait) -> None:
     for long."""
     for _ in range(_SETTLE_POLLS):
         await wait(0)
-        if own.stored() >= so_far.new:
+        if own.stored() >= so_far.new - so_far.unkept:
             return
         await wait(_SETTLE_POLL_S)
+    so_far.unkept = so_far.new - own.stored()
 
 
 @asynccontextmanager

@@ -60,6 +60,7 @@ async def _run(wanted: Wanted, how: How, clocks: Clocks, out: Console, err: Cons
         raise BadInput(
             f"{wanted.out} is there, and no journal of it ({wanted.journal}): give another --out, or delete it"
         )
+    made = not wanted.journal.exists()
     journal = Journal.open(wanted.journal, _about(wanted), fleeting=how.dry)
     bad: BadInput | None = None
     status = STOPPED
@@ -73,6 +74,8 @@ async def _run(wanted: Wanted, how: How, clocks: Clocks, out: Console, err: Cons
                 except BadInput as error:  # a task group would hide it in a group
                     bad = error
         if bad is not None:
+            if made and not how.dry:
+                journal.remove()  # nothing was asked: the corrected command is another run
             raise bad
         if status == DONE and wanted.out is None and not how.dry:
             journal.remove()  # nothing is left to resume; a cache that forgets may be warmed again

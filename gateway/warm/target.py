@@ -106,11 +106,16 @@ async def when_ready(asking: httpx.AsyncClient, wait: Wait) -> Object:
     while True:
         try:
             response = await asking.get("/cache/health")
+            health = _object(response)
+            if response.status_code == 200 and health == {"status": "ok"}:  # all that it says without its token
+                ready = await asking.get("/cache/health/ready", params={"embedder": "1"})
+                if ready.status_code != 503 or waited_s > _EMBEDDER_WAIT_S:
+                    return {}
+                health = {"embedder": {"state": "loading"}}
         except httpx.TransportError as error:
             raise BadInput(f"there is no gateway at {asking.base_url}: {str(error) or type(error).__name__}") from error
         if response.status_code in _GUARDED:
             return {}
-        health = _object(response)
         if response.status_code != 200 or not isinstance(health.get("embedder"), dict):
             raise BadInput(f"what answers at {asking.base_url} is no lookalike gateway (it has no /cache/health)")
         if health["embedder"].get("state") != "loading" or waited_s > _EMBEDDER_WAIT_S:

@@ -34,7 +34,7 @@ class Stage:
     @property
     def counted(self) -> int:
         """Requests that are over, the keeping of their answers included."""
-        return self.app.state.running.account.totals.requests
+        return int(self.stats()["requests"])
 
     def health(self) -> dict[str, Any]:
         return httpx.get(f"{self.gateway}/cache/health", verify=False).raise_for_status().json()

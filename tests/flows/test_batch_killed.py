@@ -58,6 +58,15 @@ def started(folder: Path, gateway: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=os.environ | {"COLUMNS": "200"})
 
 
+def wait_until_reached(parrot: Parrot, child: subprocess.Popen[str]) -> None:
+    """Fails at once, with what it said, if the child has ended instead."""
+    for _ in range(WAIT_S):
+        if parrot.reached.wait(1):
+            return
+        assert child.poll() is None, child.communicate()[1]
+    raise AssertionError(f"the child asked too little in {WAIT_S} s")
+
+
 def every_line_has_its_own_answer(folder: Path) -> None:
     out = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     said = {line["custom_id"]: line["response"]["body"]["choices"][0]["message"]["content"] for line in out}
@@ -71,7 +80,7 @@ def test_killed_at_any_moment_and_run_again_it_finishes_the_rest(folder: Path, g
     for _ in range(KILLS):
         parrot.after(chance.randint(1, LINES // (KILLS + 1)))
         with started(folder, gateway) as child:
-            assert parrot.reached.wait(WAIT_S)
+            wait_until_reached(parrot, child)
             child.send_signal(signal.SIGKILL)
             child.communicate(timeout=WAIT_S)
 
@@ -88,7 +97,7 @@ def test_killed_at_any_moment_and_run_again_it_finishes_the_rest(folder: Path, g
 def test_ctrl_c_keeps_what_is_in_flight_and_nothing_is_paid_twice(folder: Path, gateway: str, parrot: Parrot):
     parrot.after(LINES // 4)
     with started(folder, gateway) as child:
-        assert parrot.reached.wait(WAIT_S)
+        wait_until_reached(parrot, child)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=WAIT_S)
 

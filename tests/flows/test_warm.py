@@ -173,6 +173,19 @@ def test_a_gateway_that_keeps_nothing_is_not_warmed(build: Build, mode: str):  #
     assert stage.upstream.calls == 0
 
 
+def test_a_gateway_with_an_admin_token_is_warmed_without_it(build: Build):  # noqa: F811
+    stage = build(embed_timeout_s=60, near=False, admin_token="a-token-of-the-operators")
+    said = lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, "--json", OPENAI_API_KEY=KEY)
+
+    assert came(said)["misses"]["total"] == stage.upstream.calls >= 4  # it does not tell when an answer is stored
+
+
+def test_a_mistyped_gateway_does_not_stand_in_the_way_of_the_right_one(stage: Stage):
+    lookalike("warm", "photos", *MODEL, "--gateway", "http://127.0.0.1:9", status=2)
+
+    assert came(lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, "--json"))["misses"]["total"] == 4
+
+
 def test_what_is_no_gateway_is_told_before_anything_is_asked():
     with serving(FakeUpstream()) as upstream:
         said = lookalike("warm", "photos", *MODEL, "--gateway", upstream, status=2)

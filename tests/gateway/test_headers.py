@@ -159,11 +159,20 @@ def test_no_credential_is_shown_to_a_dialect_or_put_among_the_partitions(name: s
 
 
 @pytest.mark.parametrize(
-    "name", ["OpenAI-Organization", "OpenAI-Project", "X-DashScope-WorkSpace", "X-Project-Name", "anthropic-version"]
+    "name",
+    [
+        *("OpenAI-Organization", "OpenAI-Project", "X-DashScope-WorkSpace", "X-Project-Name", "anthropic-version"),
+        *("X-DashScope-DataInspection", "X-Ark-Moderation-Scene", "azureml-model-deployment", "extra-parameters"),
+    ],
 )
 def test_an_account_within_the_account_is_a_partition(name: str) -> None:
     assert ((name.lower(), "a"),) == headers.partitions(raw(f"{name}: a"), "")
     assert headers.partitions(raw(f"{name}: a"), "") != headers.partitions(raw(f"{name}: b"), "")
+
+
+def test_a_digest_of_the_body_vouches_for_its_bytes() -> None:
+    assert headers.seals_body(headers.readable(raw("Content-MD5: Q2hlY2s=")))
+    assert not headers.seals_body(headers.readable(raw("Content-Type: application/json")))
 
 
 def test_the_query_is_a_partition_and_order_of_fields_is_not() -> None:

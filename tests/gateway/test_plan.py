@@ -4,8 +4,10 @@ import time
 from collections.abc import Sequence
 
 import anyio
+import anyio.lowlevel
 import pytest
 
+from cache.entry import Record
 from cache.keys import Scope, ask
 from cache.stores.memory import MemoryStore
 from embeddings.base import RGB
@@ -86,4 +88,34 @@ async def test_where_too_many_answers_wait_the_next_is_let_go() -> None:
             one.prepared.set()
 
     assert [trail.unstored for trail in trails].count(Unstored.BUSY) == 2
+    assert store.size().entries == 64
+
+
+class Erasing(MemoryStore):
+    """A store that takes nothing until it has erased something."""
+
+    def __init__(self) -> None:
+        super().__init__(time.time, 2**30)
+        self.done = anyio.Event()
+
+    async def put(self, record: Record) -> None:
+        await self.done.wait()
+        await super().put(record)
+
+
+async def test_where_the_store_is_busy_no_more_answers_wait_than_the_machine_can_hold() -> None:
+    store = Erasing()
+    plan, workers = planner(store)
+    trails = [Trail("POST", "/", 0.0) for _ in range(80)]
+    async with anyio.create_task_group() as tasks:
+        for number, trail in enumerate(trails):
+            one = storing(workers, number)
+            one.prepared.set()
+            tasks.start_soon(plan.finish, Forward(one), answered(), trail)
+        with anyio.fail_after(30):
+            while sum(trail.unstored is Unstored.BUSY for trail in trails) < 16:
+                await anyio.lowlevel.checkpoint()
+        store.done.set()
+
+    assert [trail.unstored for trail in trails].count(Unstored.BUSY) == 16
     assert store.size().entries == 64

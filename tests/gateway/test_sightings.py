@@ -221,13 +221,30 @@ async def test_no_picture_outlives_the_answers_of_its_time(opened: Open):
 
 
 async def test_a_forgotten_file_takes_sightings_of_it_along_and_those_that_might_show_it(opened: Open):
-    kept = opened(await a_store())
+    kept = opened(await a_store("e1", "e2", "e3", "e4"))
     kept.saw(trail(compared("e1", Different(Doubt.TONE)), stored="e2"))  # shows "mark"
     kept.saw(trail(compared("e3", Different(Doubt.TONE))))  # nobody knows what it resembles
     kept.saw(trail(replace(compared("e4"), marks=("another",)), hit="near", entry=entry("e4")))
     await kept.forget(frozenset(), frozenset(["mark"]))
 
     assert [one.entry for sight in Sight for one in kept.of(sight)] == ["e4"]
+
+
+async def test_what_shows_an_entry_that_has_left_before_goes_with_the_next_that_is_forgotten(opened: Open):
+    kept = opened(await a_store("e1", "e2"))
+    kept.saw(trail(compared("evicted"), hit="near", entry=entry("evicted")))
+    kept.saw(trail(compared("e1", Different(Doubt.TONE)), stored="evicted"))
+    kept.saw(trail(compared("e1"), hit="near", entry=entry("e1")))
+    await kept.forget(frozenset(["e2"]), frozenset())
+
+    assert [one.entry for sight in Sight for one in kept.of(sight)] == ["e1"]
+
+
+async def test_a_name_of_any_length_is_kept_short(opened: Open):
+    kept = opened(await a_store())
+    kept.saw(trail(model="m" * 10_000))
+
+    assert [one.model for one in kept.recent()] == ["m" * 200]
 
 
 async def test_requests_are_listed_the_newest_first_and_other_paths_are_not(opened: Open):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-REQUIRED = "LOOKALIKE_CLIENTS"  # set by .ci/run: a client that is missing there is a fault, not a reason to skip
+REQUIRED = "REQUIRE_CLIENTS"  # set by .ci/run: a client that is missing there is a fault, not a reason to skip
 _DOCUMENT = Path(__file__).parents[3] / "docs/dialects.md"
 _GATEWAY = "http://localhost:8080"  # as the document calls it
 

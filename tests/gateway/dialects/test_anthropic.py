@@ -138,7 +138,7 @@ def test_a_picture_is_the_same_in_base64_of_any_media_type_and_by_url() -> None:
     by_url = parsed(messages=about(BY_URL, TEXT))
 
     assert parsed(messages=about(as_jpeg, TEXT)).pictures == parsed().pictures == (PictureRef("data:;base64,AAAA"),)
-    assert by_url.pictures == (PictureRef("https://pictures.example/1.png"),)
+    assert by_url.pictures == (PictureRef("https://pictures.example/1.png", inlines=False),)
     assert key(by_url) == key(parsed())
 
 
@@ -166,7 +166,11 @@ def test_the_clients_billing_line_is_no_part_of_the_question() -> None:
     line = "x-anthropic-billing-header: cc_version=2; cch="
 
     assert billed(line + "1") == billed(line + "2") == key(parsed(system=[{"type": "text", "text": "Be terse."}]))
-    assert billed(line + "1\nAnswer in French.") != billed(line + "1\nAnswer in German.")
+    for said in ("1\nAnswer in {}.", "1; Answer in {}."):
+        assert billed(line + said.format("French")) != billed(line + said.format("German"))
+    assert billed("x-anthropic-billing-header: answer in French") != billed(
+        "x-anthropic-billing-header: answer in German"
+    )
 
 
 @pytest.mark.parametrize(

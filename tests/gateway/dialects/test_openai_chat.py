@@ -111,7 +111,7 @@ class TestOpenAIChat(DialectContract):
         "112-sglang-session": Bypass.STATEFUL,
         "92-uuid-unknown": Bypass.STATEFUL,
     }
-    hints = ("uuid", "cache_control", "content_hash")
+    hints = ("cache_control",)
     choices = {"46-n2-stream-usage": 2}  # noqa: RUF012
     unread = {  # noqa: RUF012
         "tf__46-n2-stream-usage": Unstored.CUT_SHORT,  # that server has one answer for any n

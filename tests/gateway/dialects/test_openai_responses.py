@@ -186,6 +186,7 @@ def test_what_the_upstream_may_keep_is_refused_unless_it_keeps_nothing() -> None
         {"caching": {"type": "enabled"}},
         {"kv_transfer_params": {"a": 1}},
         {"input": [about(PICTURE), {"type": "item_reference", "id": "msg_1"}]},
+        {"input": [about(PICTURE), {"type": "reasoning", "id": "rs_1", "summary": []}]},
     ],
 )
 def test_what_builds_on_state_is_refused_even_where_the_upstream_keeps_nothing(fields: dict[str, Any]) -> None:
@@ -240,7 +241,15 @@ def test_pictures_in_turns_and_tool_outputs_all_count_in_their_order() -> None:
 
 def test_the_ids_of_earlier_turns_do_not_count_unless_sealed_thoughts_hang_on_them() -> None:
     def after(**fields: Any) -> bytes:
-        return key(parsed(input=[about(PICTURE), {"type": "reasoning", "summary": []} | fields, about(TEXT)]))
+        return key(
+            parsed(
+                input=[
+                    about(PICTURE),
+                    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "A cat?"}]} | fields,
+                    about(TEXT),
+                ]
+            )
+        )
 
     assert after(id="rs_1") == after(id="rs_2") == after()
     assert after(id="rs_1", encrypted_content="sealed") != after(id="rs_2", encrypted_content="sealed")

@@ -153,4 +153,5 @@ def test_tokens_are_counted_under_either_name() -> None:
 
 def test_the_limit_of_an_answer_is_known() -> None:
     assert ServiceInference().parse(call(MINIMAL, PATH)).tokens_max == 512
+    assert ServiceInference().parse(call(MINIMAL | {"parameters": {"max_tokens": 16}}, PATH)).tokens_max == 16
     assert ServiceInference().parse(call(MINIMAL | {"parameters": {}}, PATH)).tokens_max is None
