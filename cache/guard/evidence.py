@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 
 from cache.guard.blocks import Steps
+from cache.guard.judge import compare
 from cache.guard.pixels import Rgb, as_bytes, gray, shrink
 from cache.guard.text import is_document
-from cache.guard.view import VIEW_SIDE_MAX, View
+from cache.guard.view import PHOTO_SIDE_MAX, VIEW_SIDE_MAX, View
 from cache.guard.writing import writing_in
+from cache.verdict import Same
 
 _MAGIC = b"LKE2"
 _HEADER = struct.Struct(">4sII?128s")  # magic, size of the upright picture, hides_writing, 64 JPEG steps or zeros
 
-# Longest side at which photos are compared, pixels; text-free pictures gain nothing above.
-PHOTO_SIDE_MAX = 1024
-# ... but not where that makes print smaller than this: at least so many signs of labels or plates.
+# Print that this size of photos makes smaller than so many pixels is fine print: at least so many signs of labels.
 _PRINT_MIN_PX, _PRINT_SIGNS_MIN = 12, 5
 # Share of horizontal neighbours that are equal, above which a picture was drawn by a machine and never went through
 # JPEG. There lossless is both smaller and faster than JPEG.
@@ -53,7 +53,9 @@ def encode(view: View, bytes_max: int = BYTES_MAX) -> bytes:
     elif is_document(gray(view.rgb)):
         rgb, forms = view.rgb, [*_DOCUMENT]
     else:
-        rgb, forms = view.rgb if _has_fine_print(view.rgb) else shrink(view.rgb, PHOTO_SIDE_MAX), [_PHOTO]
+        if _has_fine_print(view.rgb) and (data := _fine_print(view, bytes_max)) is not None:
+            return data
+        rgb, forms = shrink(view.rgb, PHOTO_SIDE_MAX), [_PHOTO]
     data = b""
     for form in (*forms, *_SMALLER):
         data = _pack(view, rgb, form)
@@ -96,6 +98,16 @@ def _pack(view: View, rgb: Rgb, form: _Form) -> bytes:
 def _steps_of(data: bytes) -> Steps | None:
     steps = np.frombuffer(data, ">u2").reshape(8, 8).astype(np.float32)
     return steps if steps.all() else None
+
+
+def _fine_print(view: View, bytes_max: int) -> bytes | None:
+    """A photo at full size, in the smallest form that fits and in which the picture itself is recognised: coloured
+    print often is not, once its colour is blurred."""
+    for form in (_PHOTO, *_DOCUMENT[1:3]):
+        data = _pack(view, view.rgb, form)
+        if len(data) <= bytes_max and isinstance(compare(decode(data), view), Same):
+            return data
+    return None
 
 
 def _has_fine_print(rgb: Rgb) -> bool:

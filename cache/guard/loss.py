@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from cache.guard.evidence import PHOTO_SIDE_MAX
 from cache.guard.frame import ENLARGED_MAX, Common, Frame
 from cache.guard.pixels import as_plane, gray, near_top, smooth
 from cache.guard.placement import Box
 from cache.guard.scene import Scene
 from cache.guard.sharpness import DETAIL_LEVELS, shows_more
 from cache.guard.tone import Tone
-from cache.guard.view import VIEW_SIDE_MAX
+from cache.guard.view import PHOTO_SIDE_MAX, VIEW_SIDE_MAX
 from cache.verdict import Doubt
 
 # The answer to a picture is not given for one with more pixels than this of it and more to see in them.

@@ -19,6 +19,8 @@ from cache.guard.writing import HEIGHT_MIN_PX, writing_in
 # Longest side of a working copy, pixels. Text must stay 8-9 px high for a changed stroke to show: of documents
 # with one changed digit, benign copies were recognised in 54 % at 768 px, 79 % at 1024 px and 90 % at 1600 px.
 VIEW_SIDE_MAX = 1600
+# ... and at which photos are kept and compared; text-free pictures gain nothing above.
+PHOTO_SIDE_MAX = 1024
 
 # A copy that was shrunk by less shows all that the picture does; fewer signs than this are dots and specks.
 _SHRUNK_MAX, _HIDDEN_MIN = 1.15, 5
