@@ -85,7 +85,7 @@ def test_a_near_hit_shows_every_stage(stage: Stage):
 
     assert (latency["hit"]["count"], latency["miss"]["count"]) == (1, 1)
     assert measured == {
-        **dict.fromkeys(("receive", "read", "look", "decode", "embed"), 2),
+        **dict.fromkeys(("receive", "read", "pictures", "look", "decode", "embed"), 2),
         **dict.fromkeys(("search", "guard", "serve"), 1),
         **dict.fromkeys(("upstream_first_byte", "upstream", "store"), 1),
     }
@@ -266,7 +266,7 @@ def test_a_store_in_memory_has_no_disk(tmp_path: Path):
 
 def test_the_images_probe_asks_a_path_that_exists(stage: Stage):
     dockerfile = (Path(__file__).parent.parent.parent / "Dockerfile").read_text()
-    path = dockerfile.split("127.0.0.1:8080")[1].split("'")[0]
+    path = dockerfile.split("http://127.0.0.1:8080")[1].split("'")[0]
 
     assert path == "/cache/health/live"
     assert httpx.get(stage.gateway + path).status_code == 200
