@@ -27,6 +27,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Doubt.SMALL_TEXT: "there is text too small for a changed stroke to be seen",
     Doubt.LOCAL_CHANGE: "one place differs by more than re-encoding explains",
     Doubt.COLOUR_CHANGE: "one place differs in colour by more than re-encoding explains",
+    Doubt.JUDGED_WRONG: "a person said that these are two pictures",
     Doubt.GUARD_LIMIT: "one picture to the guard, but it differs by more than the limit in force allows",
     Bypass.PICTURE_UNREADABLE: "not a picture that can be read here (PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF can)",
     Bypass.PICTURE_TOO_LARGE: "more pixels than the setting `pixels_max` lets the gateway decode",
