@@ -116,7 +116,7 @@ def _unknown(saved: dict[str, Any]) -> str:
 
 def _money(saved: dict[str, Any]) -> str:
     if saved["money"] == "unknown":
-        return "unknown: set [prices] for the models you use"
+        return r"unknown: set \[prices] for the models you use"
     sums = [f"{value:,.4f} {currency}" for currency, value in saved["money"].items()]
     sums += [f"{value:,.4f} {currency} (estimated)" for currency, value in saved["money_estimated"].items()]
     known = ", ".join(sums) or "nothing yet"

@@ -142,7 +142,7 @@ def test_stats_shows_a_running_gateways_savings(build: Build):  # noqa: F811
 
     assert table.exit_code == 0
     assert "50.0%" in table.output
-    assert "unknown: set" in table.output
+    assert "unknown: set [prices] for" in table.output
     assert "bytes at the median" in table.output
     assert "reading" in table.output
     assert json.loads(raw.output)["hits"]["exact"] == 1
