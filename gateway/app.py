@@ -120,29 +120,7 @@ def create_app(
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic, tracing)
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as closing:  # each is closed, whatever another does
-            closing.push_async_callback(store.close)
-            closing.push_async_callback(upstream.close)
-            if fetcher is not None:
-                closing.push_async_callback(fetcher.close)
-            closing.push_async_callback(embedding.close)
-            closing.callback(ledger.close)
-            closing.callback(shadow_log.close)
-            closing.callback(sightings.close)
-            if tracing is not None:
-                closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
-            embedding.start()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_write_ledger, ledger, store)
-                tasks.start_soon(sightings.run)
-                yield
-                tasks.cancel_scope.cancel()
-
-    app = Starlette(routes=[admin.mount(access)], lifespan=lifespan)
-    app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
-    app.state.running = Running(
+    running = Running(
         settings=settings,
         store=store,
         account=account,
@@ -162,7 +140,34 @@ def create_app(
         judgements=judgements,
         keepers=[sightings.forget],
     )
+    app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
+    app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
+    app.state.running = running
     return app
+
+
+@asynccontextmanager
+async def _up(
+    running: Running, upstream: Upstream, fetcher: Fetcher | None, tracing: Tracing | None
+) -> AsyncIterator[None]:
+    """From start to stop: what runs beside the requests; in the end each part is closed, whatever another does."""
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(running.store.close)
+        closing.push_async_callback(upstream.close)
+        if fetcher is not None:
+            closing.push_async_callback(fetcher.close)
+        closing.push_async_callback(running.embedding.close)
+        closing.callback(running.ledger.close)
+        closing.callback(running.shadow_log.close)
+        closing.callback(running.sightings.close)
+        if tracing is not None:
+            closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
+        running.embedding.start()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_write_ledger, running.ledger, running.store)
+            tasks.start_soon(running.sightings.run)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 def _state(settings: Settings, store: Store, embedding: EmbeddingService) -> State:
