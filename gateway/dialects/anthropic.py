@@ -19,7 +19,7 @@ from gateway.dialects.fields import (
     without_nulls,
 )
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
-from gateway.dialects.parts import HINTS, inline, prompt_of
+from gateway.dialects.parts import each_part, fields_of, inline, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
@@ -184,11 +184,14 @@ def _refuse_state(body: Object) -> None:
 def _messages(messages: object, pictures: list[PictureRef]) -> list[Object]:
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise NotCacheable(Bypass.UNKNOWN_SHAPE)
-    return [without_nulls(message) | {"content": _content(message.get("content"), pictures)} for message in messages]
+    return [
+        without_nulls(message) | {"content": each_part(message.get("content"), pictures, _block)}
+        for message in messages
+    ]
 
 
 def _system(system: object, pictures: list[PictureRef]) -> object:
-    blocks = None if system is None else _content(system, pictures)
+    blocks = None if system is None else each_part(system, pictures, _block)
     return [block for block in blocks if not _is_billing(block)] if isinstance(blocks, list) else blocks
 
 
@@ -197,25 +200,15 @@ def _is_billing(block: Object) -> bool:
     return isinstance(text, str) and _BILLING.fullmatch(text) is not None
 
 
-def _content(content: object, pictures: list[PictureRef]) -> object:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise NotCacheable(Bypass.UNKNOWN_SHAPE)
-    return [_block(block, pictures) for block in content]
-
-
 def _block(block: object, pictures: list[PictureRef]) -> Object:
-    if not isinstance(block, dict):
-        raise NotCacheable(Bypass.UNKNOWN_PART)
-    kept = {key: item for key, item in without_nulls(block).items() if key not in HINTS}
+    kept = fields_of(block)
     kind = kept.get("type")
     if kind in _KEPT_BLOCKS:
         return kept
     if kind == "image":
         return kept | {"source": _source(kept.get("source"), pictures)}
     if kind == "tool_result":
-        return kept | {"content": _content(kept["content"], pictures)} if "content" in kept else kept
+        return kept | {"content": each_part(kept["content"], pictures, _block)} if "content" in kept else kept
     raise NotCacheable(Bypass.UNKNOWN_PART)
 
 

@@ -15,7 +15,7 @@ from gateway.dialects import dashscope_stream
 from gateway.dialects.dashscope_stream import choices_of, said
 from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
-from gateway.dialects.parts import HINTS, prompt_of
+from gateway.dialects.parts import fields_of, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
@@ -156,9 +156,7 @@ def _message(message: Object, pictures: list[PictureRef]) -> Object:
 
 def _part(part: object, pictures: list[PictureRef]) -> Object:
     """`{"text": …}` or `{"image": …}`, with hints about the picture's size beside it."""
-    if not isinstance(part, dict):
-        raise NotCacheable(Bypass.UNKNOWN_PART)
-    kept = {key: item for key, item in without_nulls(part).items() if key not in HINTS}
+    kept = fields_of(part)
     match sorted(kept.keys() - _BESIDE):
         case ["text"] if isinstance(kept["text"], str):
             return kept

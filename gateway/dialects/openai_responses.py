@@ -21,7 +21,7 @@ from gateway.dialects.fields import (
     without_nulls,
 )
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
-from gateway.dialects.parts import HINTS, picture_of, prompt_of
+from gateway.dialects.parts import each_part, fields_of, picture_of, prompt_of
 from gateway.dialects.responses_stream import REPEATED
 from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
@@ -180,24 +180,14 @@ def _item(item: Object, pictures: list[PictureRef]) -> Object:
     if kind == "reasoning" and not any(item.get(name) for name in _THOUGHTS):
         raise NotCacheable(Bypass.STATEFUL)  # its thoughts are the server's
     if kind in _TOOL_OUTPUTS:
-        return item | {"output": _content(item.get("output"), pictures)}
+        return item | {"output": each_part(item.get("output"), pictures, _part)}
     if kind not in _ITEMS:
         raise NotCacheable(Bypass.UNKNOWN_PART)
-    return item | {"content": _content(item["content"], pictures)} if "content" in item else item
-
-
-def _content(content: object, pictures: list[PictureRef]) -> object:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise NotCacheable(Bypass.UNKNOWN_SHAPE)
-    return [_part(part, pictures) for part in content]
+    return item | {"content": each_part(item["content"], pictures, _part)} if "content" in item else item
 
 
 def _part(part: object, pictures: list[PictureRef]) -> Object:
-    if not isinstance(part, dict):
-        raise NotCacheable(Bypass.UNKNOWN_PART)
-    kept = {key: item for key, item in without_nulls(part).items() if key not in HINTS}
+    kept = fields_of(part)
     if kept.get("type") in _TEXT_PARTS:
         return kept
     if kept.get("type") != "input_image":

@@ -4,15 +4,19 @@ Takes the pictures out of a list of messages and leaves their place: what remain
 Unknown keys of a message or a part stay where they are, so they are part of the key.
 """
 
+from collections.abc import Callable
+
 from gateway.dialects.fields import without_nulls
 from gateway.question import Bypass, NotCacheable, Object, PictureRef
 
 # Hints for a server's prefix cache: they change its speed, not its answer.
-HINTS = frozenset(("cache_control", "prompt_cache_breakpoint"))
+_HINTS = frozenset(("cache_control", "prompt_cache_breakpoint"))
 _TEXT_PARTS = ("text", "refusal")
 # Where a picture stands in a part of each type: OpenAI's, the one of Responses (vLLM), LMDeploy's two.
 _PICTURE_PARTS = {"image_url": "image_url", "input_image": "image_url", "image": "image", "image_data": "image_data"}
 _ANSWERING = ("assistant", "tool", "function")
+
+ReadPart = Callable[[object, list[PictureRef]], object]
 
 
 def take_pictures(messages: object) -> tuple[list[Object], tuple[PictureRef, ...]]:
@@ -58,6 +62,22 @@ def _reference(fields: Object) -> PictureRef:
     raise NotCacheable(Bypass.UNKNOWN_SHAPE)
 
 
+def fields_of(part: object) -> Object:
+    """Of a part of a message, those that count for the answer."""
+    if not isinstance(part, dict):
+        raise NotCacheable(Bypass.UNKNOWN_PART)
+    return {key: item for key, item in without_nulls(part).items() if key not in _HINTS}
+
+
+def each_part(content: object, pictures: list[PictureRef], read: ReadPart) -> object:
+    """A message's content, if it must be there: text as it is, or every part as `read` leaves it."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise NotCacheable(Bypass.UNKNOWN_SHAPE)
+    return [read(part, pictures) for part in content]
+
+
 def _texts(content: object) -> list[str]:
     found = content if isinstance(content, list) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in found]
@@ -77,9 +97,7 @@ def _message(message: Object, pictures: list[PictureRef]) -> Object:
 def _part(part: object, pictures: list[PictureRef]) -> object:
     if isinstance(part, str):  # vLLM takes it for text
         return part
-    if not isinstance(part, dict):
-        raise NotCacheable(Bypass.UNKNOWN_PART)
-    kept = {key: item for key, item in without_nulls(part).items() if key not in HINTS}
+    kept = fields_of(part)
     kind = kept.get("type", _kind_by_key(kept))
     if kind in _TEXT_PARTS:
         return kept
