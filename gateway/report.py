@@ -88,7 +88,7 @@ def _groups(groups: dict[str, Any]) -> Table:
     for group in groups["values"]:
         hits, rate, saved = group["hits"]["total"], group["hit_rate"], group["saved"]
         facts = group["requests"], group["asked_of_cache"], hits, "" if rate is None else f"{rate:.1%}"
-        money = _money(saved) if hits else ""
+        money = "" if not hits else "unknown" if saved["money"] == "unknown" else _money(saved)
         table.add_row(group["name"], *map(str, facts), f"{saved['upstream_seconds']:,.1f} s", money)
     return table
 
