@@ -13,6 +13,7 @@ import anyio.to_thread
 import httpx
 from starlette.applications import Starlette
 
+from cache.flight import Landings
 from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
@@ -35,11 +36,13 @@ from gateway.forward import Upstream
 from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
+from gateway.keep import Keeper
 from gateway.ledger import LEDGER_FILE, Ledger
 from gateway.metrics import Metrics, State
 from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
+from gateway.relay import Relay
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
@@ -54,7 +57,7 @@ wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come 
 
 
 # Told of the ids of entries that were erased, and of the marks (cache/marks.py) of the pictures that were forgotten.
-Keeper = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
+Forgets = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -78,14 +81,14 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
-    keepers: list[Keeper] = field(default_factory=list)  # whoever else holds something of an entry, such as a thumbnail
+    forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
         """Erase entries, and what others keep of them. The ids that were there."""
-        for forget in self.keepers:
+        for forget in self.forgetters:
             await forget(frozenset(ids), marks)
         erased = await self.store.erase(ids)
-        for forget in self.keepers:  # what came from requests that were under way
+        for forget in self.forgetters:  # what came from requests that were under way
             await forget(frozenset(ids), marks)
         return erased
 
@@ -115,10 +118,13 @@ def create_app(
     watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
-    planner = Planner(settings, store, embedding, workers, gatherer, clock, monotonic, watch)
+    landings = Landings()
+    planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
+    keeper = Keeper(settings, store, workers, landings, monotonic, watch)
+    relay = Relay(settings, upstream, keeper, account, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
-    gateway = Gateway(settings, upstream, planner, account, sightings, store.secret(), clock, monotonic, tracing)
+    gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
 
     running = Running(
         settings=settings,
@@ -138,7 +144,7 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
-        keepers=[sightings.forget],
+        forgetters=[sightings.forget],
     )
     app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method

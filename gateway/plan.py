@@ -1,28 +1,26 @@
 """One request, top to bottom: read the question, load its pictures, climb the ladder, decide.
 
-Start reading here. This is the only file that turns a fault of ours into a miss, and the only one that
-knows both what a request asks and what the cache holds. `plan` decides, `finish` keeps the answer.
+Start reading here. This is the file that turns a fault of ours into a miss, and the only one that knows both
+what a request asks and what the cache holds. What becomes of the upstream's answer: keep.py.
 """
 
 import functools
 import logging
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import assert_never
 
-import anyio
-
-from cache.entry import Entry, Record
+from cache.entry import Entry
 from cache.errors import CorruptRow
 from cache.flight import Landings
-from cache.keys import Asked, Scope, ask
+from cache.keys import Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb
 from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture
 from gateway.account import Trail
-from gateway.capture import Answered, Rendered
+from gateway.capture import Rendered
 from gateway.comparison import compared
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
@@ -32,7 +30,8 @@ from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.headers import seals_body
 from gateway.hits import Hits, Served
-from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Reply, Unstored, Usage, Wishes
+from gateway.keep import Storing
+from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Unstored, Usage, Wishes
 from gateway.strictness import Demand, demands, unfit
 from gateway.watch import Shadow, Watch, would_serve
 
@@ -41,23 +40,6 @@ log = logging.getLogger("lookalike")
 _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
-# Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
-_WAITING_MOST = 64
-
-
-@dataclass(slots=True)
-class Storing:
-    """What is needed to read and keep the answer to a forwarded request. `prepared` is set once the looks are
-    known, `answered_s` (Unix time) when the head of the reply came."""
-
-    dialect: Dialect
-    question: Question
-    asked: Asked
-    looks: Fingerprint
-    keep: bool
-    tenant: str = ""
-    answered_s: float = 0.0
-    prepared: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +53,16 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Ask the upstream; keep its answer if there is a `storing`, and compare it if there is a `shadow`. The trail
-    says why. `body`, where there is one, goes to the upstream in place of the client's: the same but for pictures."""
+    """Ask the upstream; read its answer if there is a `storing` that wants it. The trail says why. `body`, where there
+    is one, goes to the upstream in place of the client's: the same but for pictures."""
 
     storing: Storing | None = None
-    shadow: Shadow | None = None
     body: bytes | None = None
 
     @property
     def reading(self) -> Storing | None:
         """What the answer is read for; None: it only passes."""
-        return self.storing if self.storing is not None and (self.storing.keep or self.shadow) else None
+        return self.storing if self.storing is not None and self.storing.is_read else None
 
 
 Plan = Serve | Forward
@@ -101,6 +82,7 @@ class Planner:
         embedding: Embedding,
         workers: Workers,
         gatherer: Gatherer,
+        landings: Landings,
         clock: Clock,
         monotonic: Clock,
         watch: Watch | None = None,
@@ -113,9 +95,8 @@ class Planner:
         self._clock = clock
         self._monotonic = monotonic
         self._watch = watch  # in shadow mode: nothing is served
-        self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
-        self.landings = Landings()
+        self._landings = landings
         self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
@@ -197,7 +178,7 @@ class Planner:
     async def _look(self, storing: Storing, terms: Terms) -> Found:
         store, asked = self._store, storing.asked
         if not await store.exact(asked.exact):
-            await self.landings.settled(asked.partition, _LANDING_WAIT_S)
+            await self._landings.settled(asked.partition, _LANDING_WAIT_S)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
 
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
@@ -212,8 +193,8 @@ class Planner:
             storing.keep = False
         elif not storing.keep:
             trail.unstored = Unstored.NO_STORE
-        shadow = Shadow(would, storing.dialect, storing.question, found, storing.asked, terms)
-        return replace(forward, shadow=shadow)
+        storing.shadow = Shadow(would, storing.dialect, storing.question, found, storing.asked, terms)
+        return forward
 
     async def _rendered(self, dialect: Dialect, question: Question, hit: Hit, trail: Trail) -> Rendered | None:
         """The answer for this client; None, and the entry is forgotten, if this version cannot read it."""
@@ -239,104 +220,6 @@ class Planner:
             log.debug("a hit could not be named by its pixels", exc_info=True)
         finally:
             served.named.set()
-
-    async def prepare(self, forward: Forward) -> None:
-        """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
-        storing = forward.reading
-        assert storing is not None
-        try:
-            if forward.shadow is not None:
-                await self._weighed(forward.shadow, storing)
-            if storing.keep:
-                await storing.looks.pixels()
-                await storing.looks.embedded()
-                await storing.looks.evidence()
-        except Exception:
-            log.debug("the pictures could not be prepared", exc_info=True)
-        finally:
-            storing.prepared.set()
-
-    async def _weighed(self, shadow: Shadow, storing: Storing) -> None:
-        assert self._watch is not None
-        try:
-            await self._watch.weigh(shadow, storing.looks)
-        except Exception:
-            log.exception("the candidates of a request in shadow mode could not be weighed")
-
-    async def finish(self, forward: Forward, answered: Answered, trail: Trail) -> None:
-        """Keep the answer, if it is whole and may be kept; in shadow mode, compare it. Never raises: the client has
-        its answer already."""
-        storing = forward.reading
-        assert storing is not None
-        reply = await self._kept(storing, answered, trail)
-        if self._watch is None or forward.shadow is None or reply is None:
-            return
-        try:
-            trail.observed = await self._watch.compare(forward.shadow, reply, answered.seconds)
-        except Exception:
-            log.exception("an answer could not be compared with the stored ones")
-
-    async def _kept(self, storing: Storing, answered: Answered, trail: Trail) -> Reply | Unstored | None:
-        """The answer as it was read, or why it is no whole answer; None if there was a fault or no time."""
-        reply: Reply | Unstored | None = None
-        try:
-            read = functools.partial(
-                capture.read, storing.dialect, storing.question, answered, self._settings.reply_bytes_max
-            )
-            small = len(answered.body) <= ON_LOOP_BYTES and not answered.is_coded
-            reply = read() if small else await self._workers.run(read)
-            if isinstance(reply, Unstored):
-                trail.unstored = reply if storing.keep else trail.unstored
-                return reply
-            if self._waiting >= _WAITING_MOST and (storing.keep or not storing.prepared.is_set()):
-                trail.unstored = Unstored.BUSY if storing.keep else trail.unstored
-                return None
-            self._waiting += 1  # until it is stored: a store that erases or checks itself may take minutes
-            try:
-                await storing.prepared.wait()
-                if storing.keep:
-                    await self._store_answer(storing, reply, answered, trail)
-            finally:
-                self._waiting -= 1
-        except NotCacheable:
-            trail.unstored = Unstored.PICTURE_UNREADABLE
-        except Exception:
-            log.exception("an answer could not be stored")
-            trail.unstored = Unstored.STORE_FAULT
-        return reply
-
-    async def _store_answer(self, storing: Storing, reply: Reply, answered: Answered, trail: Trail) -> None:
-        record = await self._record(storing, reply, answered)
-        with trail.stage("store", self._monotonic):
-            await self._store.put(record)
-        trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
-
-    async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
-        looks = storing.looks
-        usage = storing.dialect.usage(reply)
-        embedded = await looks.embedded()
-        entry = Entry(
-            id=secrets.token_hex(16),
-            partition=storing.asked.partition,
-            exact=storing.asked.exact,
-            pixel=storing.asked.pixel(await looks.pixels()),
-            dialect=storing.dialect.name,
-            model=storing.question.model,
-            created_s=storing.answered_s,
-            expires_s=storing.answered_s + self._settings.ttl_s,
-            upstream_s=answered.seconds,
-            tokens_in=usage.tokens_in,
-            tokens_out=usage.tokens_out,
-            streamed=bool(reply.chunks),
-            space=embedded.space if embedded else None,
-            sizes=await looks.sizes(),
-            tenant=storing.tenant,
-            prompts=self._marks.prompts(storing.question.prompt),
-            files=tuple(map(self._marks.file, looks.files)),
-            pixels=tuple(map(self._marks.pixels, await looks.pixels())),
-        )
-        vectors = embedded.vectors if embedded else None
-        return Record(entry, capture.pack(reply), vectors, await looks.evidence())
 
 
 def _missing(entry: Entry, estimated: Usage) -> Usage:

@@ -8,6 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from cache.entry import Record
+from cache.flight import Landings
 from cache.keys import Scope, ask
 from cache.stores.memory import MemoryStore
 from embeddings.base import RGB
@@ -17,8 +18,7 @@ from gateway.capture import Answered
 from gateway.config import Settings
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.fingerprint import Fingerprint, Workers
-from gateway.gather import Gatherer
-from gateway.plan import Forward, Planner, Storing
+from gateway.keep import Keeper, Storing
 from gateway.question import PictureRef, Question, Unstored
 from gateway.spelling import load
 from tests.fakes.pictures import card, data_url
@@ -40,11 +40,9 @@ class NoEmbedder:
         return None
 
 
-def planner(store: MemoryStore) -> tuple[Planner, Workers]:
+def keeper(store: MemoryStore) -> tuple[Keeper, Workers]:
     workers = Workers(2)
-    settings = Settings(upstream="http://upstream")
-    gatherer = Gatherer(settings, workers, None)
-    return Planner(settings, store, NoEmbedder(), workers, gatherer, time.time, time.perf_counter), workers
+    return Keeper(Settings(upstream="http://upstream"), store, workers, Landings(), time.perf_counter), workers
 
 
 def storing(workers: Workers, number: int) -> Storing:
@@ -65,11 +63,11 @@ def answered() -> Answered:
 
 async def test_an_answer_waits_for_its_pictures_and_is_stored() -> None:
     store = MemoryStore(time.time, 2**30)
-    plan, workers = planner(store)
+    keep, workers = keeper(store)
     one, trail = storing(workers, 1), Trail("POST", "/", 0.0)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(plan.prepare, Forward(one))
-        await plan.finish(Forward(one), answered(), trail)
+        tasks.start_soon(keep.prepare, one)
+        await keep.finish(one, answered(), trail)
 
     assert trail.unstored is None
     assert await store.exact(one.asked.exact)
@@ -77,12 +75,12 @@ async def test_an_answer_waits_for_its_pictures_and_is_stored() -> None:
 
 async def test_where_too_many_answers_wait_the_next_is_let_go() -> None:
     store = MemoryStore(time.time, 2**30)
-    plan, workers = planner(store)
+    keep, workers = keeper(store)
     trails = [Trail("POST", "/", 0.0) for _ in range(66)]
     waiting = [storing(workers, number) for number in range(66)]
     async with anyio.create_task_group() as tasks:
         for one, trail in zip(waiting, trails, strict=True):
-            tasks.start_soon(plan.finish, Forward(one), answered(), trail)
+            tasks.start_soon(keep.finish, one, answered(), trail)
         await anyio.wait_all_tasks_blocked()
         for one in waiting:
             one.prepared.set()
@@ -105,13 +103,13 @@ class Erasing(MemoryStore):
 
 async def test_where_the_store_is_busy_no_more_answers_wait_than_the_machine_can_hold() -> None:
     store = Erasing()
-    plan, workers = planner(store)
+    keep, workers = keeper(store)
     trails = [Trail("POST", "/", 0.0) for _ in range(80)]
     async with anyio.create_task_group() as tasks:
         for number, trail in enumerate(trails):
             one = storing(workers, number)
             one.prepared.set()
-            tasks.start_soon(plan.finish, Forward(one), answered(), trail)
+            tasks.start_soon(keep.finish, one, answered(), trail)
         with anyio.fail_after(30):
             while sum(trail.unstored is Unstored.BUSY for trail in trails) < 16:
                 await anyio.lowlevel.checkpoint()

@@ -1,0 +1,89 @@
+"""One request as ASGI gives it, and its body, in one piece within a limit or as it comes."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import anyio
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway import headers
+from gateway.forward import Body
+
+
+class ClientGone(Exception):
+    """The client left before its request had arrived whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as ASGI gives it. Paths and query stay percent-encoded."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    @property
+    def path(self) -> str:
+        raw = self.scope.get("raw_path") or self.scope["path"].encode()
+        return str(raw.decode("latin-1"))
+
+    @property
+    def query(self) -> str:
+        return str(self.scope["query_string"].decode("latin-1"))
+
+    @property
+    def fields(self) -> headers.Raw:
+        return self.scope["headers"]  # type: ignore[no-any-return]  # ASGI's own shape
+
+    def field(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for key, value in self.fields if key == name), None)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            message: Message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            if chunk := message.get("body", b""):
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+
+def announced(body: Body, uploaded: anyio.Event) -> Body:
+    """The body; `uploaded` is set when all of it has been taken from the client."""
+    if body is None or isinstance(body, bytes):
+        uploaded.set()
+        return body
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async for chunk in body:
+            yield chunk
+        uploaded.set()
+
+    return chunks()
+
+
+def streamed(exchange: Exchange) -> Body:
+    """The body as it comes; None where HTTP says that there is none."""
+    framed = exchange.field(b"transfer-encoding") or exchange.field(b"content-length") or "0"
+    return None if framed == "0" else exchange.chunks()
+
+
+async def read(exchange: Exchange, bytes_max: int) -> bytes | AsyncIterator[bytes]:
+    """The whole body; or, if it is larger than the limit, all of it as a stream."""
+    chunks = exchange.chunks()
+    taken: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size > bytes_max:
+            return _chained(taken, chunks)
+    return b"".join(taken)
+
+
+async def _chained(taken: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in taken:
+        yield chunk
+    async for chunk in rest:
+        yield chunk
