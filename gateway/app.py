@@ -37,6 +37,8 @@ from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.keep import Keeper
+from gateway.labels.ask import Labels
+from gateway.labels.table import LABELS_FILE
 from gateway.ledger import LEDGER_FILE, Ledger
 from gateway.metrics import Metrics, State
 from gateway.plan import Planner
@@ -48,6 +50,8 @@ from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
 from gateway.tracing import Tracing
 from gateway.watch import Watch
+from gateway.webhooks.figures import Waiting
+from gateway.webhooks.outbox import WEBHOOKS_FILE, Outbox
 
 log = logging.getLogger("lookalike")
 
@@ -81,6 +85,8 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    outbox: Outbox
+    labels: Labels
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
@@ -124,6 +130,9 @@ def create_app(
     relay = Relay(settings, upstream, keeper, account, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
+    outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
+    metrics.watch(Waiting(outbox.report))
+    labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())
     gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
 
     running = Running(
@@ -144,7 +153,9 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
-        forgetters=[sightings.forget],
+        outbox=outbox,
+        labels=labels,
+        forgetters=[sightings.forget, outbox.forget],
     )
     app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
@@ -166,6 +177,9 @@ async def _up(
         closing.callback(running.ledger.close)
         closing.callback(running.shadow_log.close)
         closing.callback(running.sightings.close)
+        closing.push_async_callback(anyio.to_thread.run_sync, running.outbox.close)
+        closing.push_async_callback(running.labels.close)
+        running.outbox.start()
         if tracing is not None:
             closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
         running.embedding.start()

@@ -12,6 +12,7 @@ from rich.console import Console
 from gateway import manage
 from gateway.config import Settings, load_settings
 from gateway.errors import ConfigError
+from gateway.eventlist import events
 from gateway.names import By, Window
 from gateway.question import Mode
 from gateway.warm.flags import Commands
@@ -182,6 +183,7 @@ def evaluate(
 
 
 cli.add_typer(manage.entries, name="entries")
+cli.add_typer(events, name="events")
 for command in (manage.purge, manage.forget, manage.feedback):
     cli.command()(command)
 _many = Commands(out, err)

@@ -30,8 +30,10 @@ from pydantic_settings import (
 
 from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
+from gateway.labels.settings import Classifiers
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
+from gateway.webhooks.settings import Webhooks
 
 PREFIX = "LOOKALIKE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -40,6 +42,8 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 _KUBERNETES = re.compile(r"LOOKALIKE_(SERVICE_|PORT_\d)")
 
 _MIB = 2**20
+# What was given there is not repeated: it may be, or hold, a secret.
+_SECRET = re.compile(r"^(admin_token|webhooks|classifiers)")
 
 
 class Price(BaseModel):
@@ -178,6 +182,8 @@ class Settings(BaseSettings):
     embedding_price: EmbeddingPrice | None = Field(
         None, description="Price of an hour of the embedder's work, which is taken off what is saved"
     )
+    webhooks: Webhooks = Field((), description="Who is told of answers that a rule holds for")
+    classifiers: Classifiers = Field((), description="Models that put a label to an answer, for rules")
     otlp_endpoint: str | None = Field(
         None, description="Where traces are sent (OTLP over HTTP), such as http://localhost:4318; none without it"
     )
@@ -327,7 +333,7 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated
                 words = problem["msg"].removeprefix("Value error, ")
-            case _ if name.startswith("admin_token"):  # nor is a token
+            case _ if _SECRET.match(name):
                 words = problem["msg"]
             case _:
                 words = f"{problem['msg']} (got {problem['input']!r})"

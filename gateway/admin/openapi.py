@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.admin.entries import ListQuery
+from gateway.admin.events import Retry
 from gateway.admin.feedback import Feedback
 from gateway.admin.purge import Purge
 from gateway.names import By, Window
@@ -21,7 +22,7 @@ async def document(request: Request) -> Response:
 
 def description(version: str) -> dict[str, Any]:
     """OpenAPI 3.1, whose schemas are plain JSON Schema."""
-    components = {form.__name__: form.model_json_schema() for form in (Feedback, Purge)}
+    components = {form.__name__: form.model_json_schema() for form in (Feedback, Purge, Retry)}
     components["Error"] = {
         "type": "object",
         "required": ["error"],
@@ -76,6 +77,8 @@ def _paths() -> dict[str, Any]:
             "post": _says("A person says whether a hit was right", 400, 404) | _takes(Feedback),
         },
         "/feedback": {"get": _says("What people said of hits")},
+        "/events": {"get": _says("What waits for the webhooks, and what nobody took")},
+        "/events/retry": {"post": _says("Try again what nobody took", 400, 404) | _takes(Retry)},
         "/purge": {"post": _says("Count, or with confirm delete, by criteria", 400) | _takes(Purge)},
         "/forget": {
             "post": _says("Count, or with confirm delete, whatever is stored about a picture", 400, 413, 503)

@@ -14,9 +14,9 @@ import httpx
 import orjson
 
 from gateway.account import CACHE_NAME
+from gateway.backoff import NAMED_MOST_S, delay_s, may_retry, named_s
 from gateway.dialects import claim
 from gateway.question import Reply, Unstored, Usage
-from gateway.warm.backoff import NAMED_MOST_S, delay_s, may_retry, named_s
 from gateway.warm.items import Answer, Failure, GaveUp, Result
 
 Clock = Callable[[], float]

@@ -17,6 +17,7 @@ from cache.stores.base import Size
 from gateway.metrics import MODELS_MOST, Metrics, State
 from gateway.names import By
 from gateway.outcome import HitClass
+from gateway.webhooks.figures import Waiting
 from tests.gateway.test_ledger import BYPASS, HIT, MISS
 from tests.test_docs import ROOT, table_words
 
@@ -28,6 +29,8 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 def metrics() -> Metrics:
     made = Metrics()
     made.watch(State("1.0", "near", lambda: Size(3, 100, 1_000, 1, 2, 0), lambda: True, lambda: 10**9))
+    counts = dict.fromkeys(("delivered", "failed", "dropped", "attempts_failed", "queued", "set_aside"), 2)
+    made.watch(Waiting(lambda: {"orders": counts}))
     return made
 
 

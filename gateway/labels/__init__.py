@@ -1,0 +1,1 @@
+"""Labels for answers, given by a model that the settings name."""
