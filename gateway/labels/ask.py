@@ -123,15 +123,18 @@ class _Asked:
                 with anyio.fail_after(self._classifier.timeout_s):
                     text = await self._completion(http, asked)
         except TimeoutError:
-            return self._failed("timeout")
+            why = "timeout"
         except (httpx.HTTPError, OSError) as error:
-            return self._failed(type(error).__name__)
+            why = type(error).__name__
         except (ValueError, LookupError, TypeError) as error:
-            return self._failed(str(error) if isinstance(error, _Refused) else "it is no chat completion")
+            why = str(error) if isinstance(error, _Refused) else "it is no chat completion"
+        else:
+            self._trouble = None
+            return text
         finally:
             self._waiting -= 1
-        self._trouble = None
-        return text
+        self._failed(why)
+        return None
 
     async def _completion(self, http: httpx.AsyncClient, asked: str) -> str:
         said = asked.encode(errors="replace").decode()

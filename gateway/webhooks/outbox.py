@@ -9,6 +9,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -81,12 +82,8 @@ class Outbox:
 
     def report(self) -> dict[str, Any]:
         """What waits, and what became of the rest since the start, by webhook. From any thread."""
-        return {name: lane.report() for name, lane in self._lanes.items()}
-
-    @property
-    def unwritten(self) -> int:
-        """Events that are not on disk yet."""
-        return len(self._came)
+        unwritten = Counter(message.webhook for message in self._unwritten())
+        return {name: lane.report() | {"unwritten": unwritten[name]} for name, lane in self._lanes.items()}
 
     async def aside(self, most: int) -> list[dict[str, Any]]:
         """The last events that were set aside, newest first."""
@@ -146,8 +143,7 @@ class Outbox:
 
     def _write_down(self, queue: Queue) -> bool:
         """Whether all that had come is on disk; otherwise it still waits."""
-        with self._turn:
-            batch = list(self._came)
+        batch = self._unwritten()
         if not batch:
             return True
         try:
@@ -170,6 +166,11 @@ class Outbox:
         finally:
             for name, lane in self._lanes.items():
                 lane.changed(before[name], queue.held(name))
+
+    def _unwritten(self) -> list[Message]:
+        """What is not on disk yet."""
+        with self._turn:
+            return list(self._came)
 
     async def _done(self, do: Callable[[Queue], Result], otherwise: Result) -> Result:
         """Done by the thread, between its other work; called from another loop."""

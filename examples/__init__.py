@@ -1,0 +1,1 @@
+"""Runnable scenarios; examples/README.md says what each shows."""

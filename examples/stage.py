@@ -1,0 +1,164 @@
+"""What the examples share: a gateway with an example's settings, what stands behind it, and a client before it."""
+
+import argparse
+import base64
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+from PIL import Image
+from starlette.types import ASGIApp
+
+from examples.receiver import Act, receiver
+from examples.standin import MODEL, Standin
+from gateway.app import create_app, open_store
+from gateway.config import Settings, load_settings
+from gateway.server import InThread
+
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a client got, and what the cache says of it."""
+
+    text: str
+    hit: str | None  # exact, pixel or near
+    tags: tuple[str, ...]
+
+    @property
+    def cache(self) -> str:
+        return f"hit ({self.hit})" if self.hit else "asked"
+
+
+@dataclass(slots=True)
+class Stage:
+    """`out` is where an example writes; `lines` is what it printed."""
+
+    folder: Path
+    out: Path
+    gateway: str
+    model: str
+    api_key: str | None
+    standin: Standin | None
+    app: ASGIApp
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def prompt(self) -> str:
+        return (self.folder / "prompt.txt").read_text("utf-8").strip()
+
+    def picture(self, name: str) -> bytes:
+        return (self.folder / "pictures" / name).read_bytes()
+
+    def ask(self, picture: bytes) -> Reply:
+        """As an OpenAI client asks: the picture, then the question."""
+        kind = Image.open(BytesIO(picture)).get_format_mimetype()
+        url = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": self.prompt}]
+        who = {"authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        response = httpx.post(
+            f"{self.gateway}/v1/chat/completions",
+            json={"model": self.model, "messages": [{"role": "user", "content": content}]},
+            headers=who,
+            timeout=300,
+        ).raise_for_status()
+        status, tags = response.headers["cache-status"], response.headers.get("x-lookalike-tags", "")
+        hit = status.partition("detail=")[2] if "; hit;" in status else None
+        text = response.json()["choices"][0]["message"]["content"]
+        return Reply(text, hit, tuple(tag for tag in tags.split(", ") if tag))
+
+    def lookalike(self, *words: str) -> None:
+        """Run a `lookalike` command against this gateway, as you would from a shell."""
+        command = [sys.executable, "-m", "gateway", *words, "--gateway", self.gateway, "--model", self.model]
+        key = {"OPENAI_API_KEY": self.api_key} if self.api_key else {}
+        ran = subprocess.run(command, cwd=self.out, env=os.environ | key, capture_output=True, text=True)
+        if ran.returncode:
+            raise SystemExit(f"lookalike {words[0]} failed:\n{ran.stderr or ran.stdout}")
+
+    def say(self, line: str = "") -> None:
+        self.lines.append(line)
+        print(line)
+
+    def until(self, true: Callable[[], bool], what: str) -> None:
+        """Events come a moment after their answers."""
+        ends_s = time.monotonic() + _PATIENCE_S
+        while not true():
+            if time.monotonic() > ends_s:
+                raise SystemExit(f"{what} never came: is the model's answer what the rules look for?")
+            time.sleep(0.01)
+
+    def delivered(self) -> dict[str, int]:
+        stats = httpx.get(f"{self.gateway}/cache/stats", timeout=60).json()
+        return {name: counts["delivered"] for name, counts in stats["webhooks"].items()}
+
+
+def copy(picture: bytes, quality: int = 82, scale: float = 1.0) -> bytes:
+    """The same picture as someone else's file: a JPEG, perhaps of another size."""
+    shown = Image.open(BytesIO(picture)).convert("RGB")
+    if scale != 1:
+        shown = shown.resize((round(shown.width * scale), round(shown.height * scale)), Image.Resampling.LANCZOS)
+    file = BytesIO()
+    shown.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def arguments(what: str, words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--upstream", help="base URL of your model's endpoint; without it, a stand-in answers")
+    parser.add_argument("--model", help="its model's name")
+    parser.add_argument("--api-key", default=os.environ.get("OPENAI_API_KEY"), help="default: OPENAI_API_KEY")
+    parser.add_argument("--out", type=Path, help="where files are written; default: a new folder")
+    given = parser.parse_args(words)
+    if given.upstream and not given.model:
+        parser.error("--upstream needs --model")
+    return given
+
+
+@contextmanager
+def stage(folder: Path, what: str, words: list[str] | None, acts: dict[str, Act] | None = None) -> Iterator[Stage]:
+    """A gateway with the settings in `folder`, a receiver for each of `acts` (by webhook), and, unless an upstream is
+    given, the stand-in. All of it on this machine, and gone at the end but for what is in `out`."""
+    given = arguments(what, words)
+    logging.getLogger().setLevel(logging.ERROR)
+    with ExitStack() as stack:
+        out = given.out or Path(tempfile.mkdtemp(prefix=f"lookalike-{folder.name}-"))
+        out.mkdir(parents=True, exist_ok=True)
+        standin = None if given.upstream else Standin(folder)
+        upstream = given.upstream or stack.enter_context(served(standin.app if standin else None)).url
+        cache_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lookalike-store-")))
+        settings = load_settings(folder / "settings.toml", upstream=upstream, cache_dir=cache_dir, embedder="dct")
+        settings = _with_receivers(settings, acts or {}, given.model or MODEL, stack)
+        app = create_app(settings, open_store(settings))
+        gateway = stack.enter_context(served(app)).url
+        while httpx.get(f"{gateway}/cache/health/ready?embedder=1").status_code != 200:
+            time.sleep(0.05)
+        key = None if standin else given.api_key
+        yield Stage(folder, out.resolve(), gateway, given.model or MODEL, key, standin, app)
+
+
+def served(app: ASGIApp | None) -> InThread:
+    async def made() -> ASGIApp:
+        assert app is not None
+        return app
+
+    return InThread(made)
+
+
+def _with_receivers(settings: Settings, acts: dict[str, Act], model: str, stack: ExitStack) -> Settings:
+    """The same settings, with webhooks and classifiers pointing to what runs here."""
+    webhooks = []
+    for webhook in settings.webhooks:
+        url = stack.enter_context(served(receiver(webhook.key(), acts[webhook.name]))).url
+        webhooks.append(webhook.model_copy(update={"url": f"{url}/events"}))
+    classifiers = tuple(one.model_copy(update={"model": model}) for one in settings.classifiers)
+    return settings.model_copy(update={"webhooks": tuple(webhooks), "classifiers": classifiers})
