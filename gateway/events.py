@@ -25,6 +25,7 @@ class Event:
     request: str  # an id of this request, for whoever gets an event twice
     tenant: str  # the first digits of its digest, as the statistics show them
     time_s: float  # Unix time
+    keep: bool = True  # whether the answer may be on disk; not where its request said no-store
 
 
 class Events(Protocol):
