@@ -24,6 +24,7 @@ from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin, disk
 from gateway.account import Account, Prices
+from gateway.acting import Actors
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
@@ -37,6 +38,7 @@ from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.keep import Keeper
+from gateway.labelling import Labelling
 from gateway.labels.ask import Labels
 from gateway.labels.table import LABELS_FILE
 from gateway.ledger import LEDGER_FILE, Ledger
@@ -45,6 +47,7 @@ from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.relay import Relay
+from gateway.rules.book import Rulebook
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
@@ -85,6 +88,8 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    rulebook: Rulebook
+    labelling: Labelling
     outbox: Outbox
     labels: Labels
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
@@ -127,13 +132,17 @@ def create_app(
     landings = Landings()
     planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
     keeper = Keeper(settings, store, workers, landings, monotonic, watch)
-    relay = Relay(settings, upstream, keeper, account, clock, monotonic)
-    album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
-    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
     labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())
-    gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
+    rulebook = Rulebook(settings.rules)
+    labelling = Labelling(labels, outbox, _late(ledger, metrics))
+    actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
+    relay = Relay(settings, upstream, keeper, account, actors, clock, monotonic)
+    album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
+    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
+    whose = store.secret()
+    gateway = Gateway(settings, upstream, planner, relay, account, actors, sightings, whose, clock, monotonic, tracing)
 
     running = Running(
         settings=settings,
@@ -155,6 +164,8 @@ def create_app(
         judgements=judgements,
         outbox=outbox,
         labels=labels,
+        rulebook=rulebook,
+        labelling=labelling,
         forgetters=[sightings.forget, outbox.forget],
     )
     app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
@@ -179,6 +190,7 @@ async def _up(
         closing.callback(running.sightings.close)
         closing.push_async_callback(anyio.to_thread.run_sync, running.outbox.close)
         closing.push_async_callback(running.labels.close)
+        closing.callback(running.labelling.close)
         running.outbox.start()
         if tracing is not None:
             closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
@@ -186,8 +198,19 @@ async def _up(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_write_ledger, running.ledger, running.store)
             tasks.start_soon(running.sightings.run)
+            tasks.start_soon(running.labelling.run)
             yield
             tasks.cancel_scope.cancel()
+
+
+def _late(ledger: Ledger, metrics: Metrics) -> Callable[[tuple[str, ...]], None]:
+    """Counts tags that became known after their request was counted."""
+
+    def count(tags: tuple[str, ...]) -> None:
+        ledger.tagged(tags)
+        metrics.tagged(tags)
+
+    return count
 
 
 def _state(settings: Settings, store: Store, embedding: EmbeddingService) -> State:
