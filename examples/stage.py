@@ -80,6 +80,7 @@ class Stage:
     def lookalike(self, *words: str) -> None:
         """Run a `lookalike` command against this gateway, as you would from a shell."""
         command = [sys.executable, "-m", "gateway", *words, "--gateway", self.gateway, "--model", self.model]
+        command += ["--embedder", "dct"]  # which needs no download
         key = {"OPENAI_API_KEY": self.api_key} if self.api_key else {}
         ran = subprocess.run(command, cwd=self.out, env=os.environ | key, capture_output=True, text=True)
         if ran.returncode:

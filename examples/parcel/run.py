@@ -22,9 +22,10 @@ class Workshop:
 
     def __call__(self, data: dict[str, Any]) -> None:
         self.events += 1
-        order = re.search(r"\d\d-\d{4}", data["answer"])
+        finding = data["answer"].partition(" We are sorry.")[0]  # what a rule added is the customer's
+        order = re.search(r"\d\d-\d{4}", finding)
         parcel = order[0] if order else data["entry"]
-        self.orders.setdefault(parcel, {"parcel": parcel, "case": data["label"], "finding": data["answer"]})
+        self.orders.setdefault(parcel, {"parcel": parcel, "case": data["label"], "finding": finding})
 
     def write(self, folder: Path) -> list[Path]:
         files = [folder / f"work-order-{name}.json" for name in sorted(self.orders)]
