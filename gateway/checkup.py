@@ -21,6 +21,7 @@ def examine(settings: Settings, out: Console) -> int:
     _questions(settings, out)
     _privacy(settings, out)
     _fetching(settings, out)
+    _telling(settings, out)
     findings = [_admin(settings, out), _store(settings, out), _embedder(settings, out), _upstream(settings, out)]
     return 0 if all(findings) else 1
 
@@ -47,6 +48,16 @@ def _fetching(settings: Settings, out: Console) -> None:
     private = f"; private: {', '.join(settings.fetch_private_hosts)}" if settings.fetch_private_hosts else ""
     sent = "inline" if settings.fetched_pictures == "inline" else "as its URL"
     _say(out, "fetching", True, f"pictures of {hosts}{private}; the upstream gets each {sent}")
+
+
+def _telling(settings: Settings, out: Console) -> None:
+    """Who gets answers, and who is asked about them. The whole URL is not shown: it may hold a token."""
+    for webhook in settings.webhooks:
+        what = "answers and prompts" if webhook.prompt else "answers, no prompts"
+        _say(out, "webhooks", True, f"{webhook.name}: {what} to {httpx.URL(webhook.url).host}")
+    for one in settings.classifiers:
+        where = httpx.URL(one.base_url or settings.upstream).host
+        _say(out, "labels", True, f"{one.name}: {one.model} at {where}: {', '.join(one.labels)}")
 
 
 def _admin(settings: Settings, out: Console) -> bool:

@@ -138,6 +138,11 @@ def notices(stats: Figures, mode: str, words: Words) -> list[Notice]:
             said.append(Notice(words("embedder-failed", why=why), tone="bad"))
         case {"fallback": why}:
             said.append(Notice(words("embedder-fallback", why=why)))
+    for name, queue in stats["webhooks"].items():
+        if queue["trouble"] or queue["dropped"]:
+            counts = {count: words.number(queue[count]) for count in ("queued", "set_aside", "dropped")}
+            title = words("webhook-trouble", name=name, why=queue["trouble"] or words("webhook-was-full"))
+            said.append(Notice(title, words("webhook-waits", **counts), "bad"))
     return said
 
 

@@ -126,6 +126,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "没有嵌入模型，因此没有近似命中：{why}",
     ),
     "embedder-fallback": ("A fallback embedder is in use: {why}", "正在使用备用嵌入模型：{why}"),
+    "webhook-trouble": ("The webhook {name} does not take events: {why}", "Webhook {name} 未接收事件：{why}"),
+    "webhook-was-full": ("its queue was full", "队列曾满"),
+    "webhook-waits": (
+        "{queued} wait, {set_aside} were set aside, {dropped} were dropped.",
+        "{queued} 个等待中，{set_aside} 个已搁置，{dropped} 个被丢弃。",
+    ),
     "empty-title": ("Nothing was asked yet", "还没有请求"),
     "empty-says": (
         "Point a client at this gateway: only its base URL changes. Then ask about the same picture twice.",

@@ -34,6 +34,7 @@ def stats(**more: Any) -> dict[str, Any]:
         "shadow": {"requests": 0, "would_be_hits": {"total": 0}, "would_be_hit_rate": None, "compared": 0, "agreed": 0},
         "embedder": {"state": "ready", "space": "clip", "near_hits": True, "threshold": 0.95},
         "store": {"entries": 5, "bytes": 1000, "bytes_max": 10**10},
+        "webhooks": {},
         "prices": {"*": {}},
         "uptime_s": 61,
     }
@@ -133,6 +134,21 @@ FALLBACK = "A fallback embedder is in use: no clip"
 )
 def test_what_an_operator_should_know_is_said_first(embedder: dict[str, str], mode: str, titles: list[str]):
     assert [one.title for one in overview.notices(stats(embedder=embedder), mode, EN)] == titles
+
+
+def test_a_webhook_in_trouble_is_said_with_what_waits():
+    fine = {"trouble": None, "queued": 2, "set_aside": 0, "dropped": 0}
+    hooks = {"fine": fine, "dead": fine | {"trouble": "HTTP 500"}, "full": fine | {"dropped": 7}}
+    said = overview.notices(stats(webhooks=hooks), "near", EN)
+
+    assert [(one.title, one.says, one.tone) for one in said] == [
+        ("The webhook dead does not take events: HTTP 500", "2 wait, 0 were set aside, 0 were dropped.", "bad"),
+        (
+            "The webhook full does not take events: its queue was full",
+            "2 wait, 0 were set aside, 7 were dropped.",
+            "bad",
+        ),
+    ]
 
 
 def bucket(start: int, hits: int = 1, misses: int = 1, **more: Any) -> dict[str, Any]:
