@@ -23,8 +23,9 @@ log = logging.getLogger("lookalike")
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """One answer: as the model gave it, what the rules say, and as the client gets it."""
+    """One answer: its number, as the model gave it, what the rules say, and as the client gets it."""
 
+    number: int
     text: str
     judged: Judged
     delivered: str
@@ -32,7 +33,7 @@ class Ruled:
 
 @dataclass(slots=True)
 class Report:
-    """What became of one reply. Without answers, no answer was seen to its end."""
+    """What became of one reply. Without answers, none was seen to its end."""
 
     answers: list[Ruled] = field(default_factory=list)
     left_alone: LeftAlone | None = None
@@ -120,7 +121,7 @@ def _rule(facing: Facing, found: Found, number: int, repeating: bool) -> _Edit:
     text = "".join(steps(said) if repeating else said)
     judged = facing.judge(text)
     delivered = text if number in found.sealed else judged.edited(text)
-    return _Edit(pieces, Ruled(text, judged, delivered), repeating)
+    return _Edit(pieces, Ruled(number, text, judged, delivered), repeating)
 
 
 def steps(texts: Sequence[str]) -> list[str]:
