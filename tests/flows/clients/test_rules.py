@@ -1,5 +1,6 @@
 """Edited answers as the official clients of other formats see them: what they put together is what the rule said."""
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from openai import OpenAI
 
 from gateway.config import Settings
+from tests.fakes.pictures import card
 from tests.fakes.tape import Tape
 from tests.flows.clients.packages import client_package, connected
 from tests.flows.conftest import gateway_over, serving
@@ -80,7 +82,8 @@ def test_the_openai_sdk_gets_the_edited_response(tmp_path: Path, name: str):
 
 @pytest.mark.parametrize("name", ["ollama__whole", "ollama__stream"])
 def test_the_ollama_client_gets_the_edited_answer(tmp_path: Path, name: str):
-    asked = question("ollama_chat", "image4", "model", "messages")
+    picture = base64.b64encode(card("48.20")).decode()
+    asked: Any = {"model": "qwen", "messages": [{"role": "user", "content": "What is it?", "images": [picture]}]}
     said = []
     with playing("ollama_chat", name, tmp_path) as (gateway, tape):
         client = connected("ollama", gateway, Client=ollama.Client)
