@@ -1,6 +1,7 @@
 """Rules at work in a real gateway, seen by the official clients and on the wire."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import httpx
 import pytest
 from openai import APIError, OpenAI
 
+from gateway.events import Event
 from tests.fakes.pictures import card, data_url
 from tests.flows.conftest import Build, Stage, wait_until_counted
-from tests.flows.test_openai_sdk import ask
+from tests.flows.test_openai_sdk import QUESTION, ask
 
 APPLE = "\n\nYou can look up the warranty on Apple's site. 🍏"
 RULES: list[dict[str, Any]] = [
@@ -157,3 +159,35 @@ def test_in_shadow_mode_rules_act_on_what_is_forwarded(build: Build):
 def post(stage: Stage, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
     body = ask(data_url(card("48.20"))) | more
     return httpx.post(f"{stage.gateway}/v1/chat/completions", json=body, headers=headers, verify=False)
+
+
+@dataclass
+class Heard:
+    """Whom events and questions for labels go to."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def publish(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def test_who_is_to_be_told_is_told_once_the_answer_is_delivered(build: Build):
+    rules = [{"name": "price", "contains": "prices", "notify": ["desk", "log"], "tag": "priced", "append": "!"}]
+    stage = build(near=False, rules=rules)
+    heard = Heard()
+    stage.app.router.default._actors._events = heard  # type: ignore[attr-defined]
+    with OpenAI(base_url=f"{stage.gateway}/v1", api_key="sk-one", max_retries=0) as client:
+        assert streamed(client) == streamed(client) == "prices: 48.20!"
+        cut = {"x-fake": "cut-after=3", "cache-control": "no-cache"}
+        with pytest.raises((APIError, httpx.RemoteProtocolError)):
+            streamed(client, extra_headers=cut)
+    wait_until_counted(stage, 3)
+    missed, hit = heard.events
+
+    assert (missed.rule, missed.webhooks, missed.tags) == ("price", ("desk", "log"), ("priced",))
+    assert (missed.answer, missed.prompt, missed.hit, hit.hit) == ("prices: 48.20!", QUESTION, "miss", "exact")
+    assert missed.entry == hit.entry is not None
+    assert missed.tenant == hit.tenant
+    assert len(missed.tenant) == 12
+    assert missed.request != hit.request
+    assert missed.model == "qwen3-vl-8b"
