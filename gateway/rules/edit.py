@@ -15,7 +15,7 @@ import orjson
 from gateway.dialects.base import Dialect
 from gateway.dialects.framing import Frames
 from gateway.dialects.texts import UNCHANGED, Change, Found, Part, Piece, recut
-from gateway.question import Object
+from gateway.question import Object, Unstored
 from gateway.rules.book import Facing, Judged, LeftAlone
 
 log = logging.getLogger("lookalike")
@@ -56,11 +56,11 @@ def edited(dialect: Dialect, facing: Facing, data: bytes, streamed: bool, report
 
 def _whole(dialect: Dialect, facing: Facing, data: bytes, report: Report) -> bytes:
     body = _object(data)
-    found = dialect.texts.whole(body) if body is not None else Found()
-    if not (found.pieces or found.sealed):
+    if body is None or isinstance(dialect.whole(data), Unstored):
         report.left_alone = LeftAlone.UNREADABLE
         return data
-    edits = [_rule(facing, found, number, repeating=False) for number in _numbers(found)]
+    found = dialect.texts.whole(body)
+    edits = [_rule(facing, found, number, repeating=False) for number in _numbers(found) or [0]]
     report.answers += [edit.ruled for edit in edits]
     for edit in edits:
         edit.make()

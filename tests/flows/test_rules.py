@@ -161,6 +161,15 @@ def post(stage: Stage, headers: dict[str, str] | None = None, **more: Any) -> ht
     return httpx.post(f"{stage.gateway}/v1/chat/completions", json=body, headers=headers, verify=False)
 
 
+def test_a_fault_of_the_rules_costs_no_answer(ruled: Stage, client: OpenAI, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.rules.book.Rulebook.facing", lambda self, facts: 1 / 0)
+
+    assert streamed(client) == streamed(client) == "prices: 48.20"
+    wait_until_counted(ruled, 2)
+    assert ruled.stats()["rules"]["left_alone"] == {"fault": 2}
+    assert ruled.stats()["hits"]["exact"] == 1
+
+
 @dataclass
 class Heard:
     """Whom events and questions for labels go to."""

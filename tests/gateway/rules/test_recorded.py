@@ -1,19 +1,22 @@
 """What real servers sent, edited: every recorded reply of every dialect, whole, as a stream, in any chunking."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects import DIALECTS
 from gateway.dialects.base import Dialect
+from gateway.dialects.texts import Change
 from gateway.question import Reply
 from gateway.rules.book import Facing, Facts, Rulebook
 from gateway.rules.edit import Report, edited
 from gateway.rules.live import Live
 from gateway.rules.settings import Rule
+from tests.contracts.dialect_contract import ODDITIES, leaves, replaced_at
 from tests.examples import examples
 from tests.wire.recorded import Message, replies
 
@@ -129,6 +132,21 @@ def test_any_chunking_of_a_stream_comes_to_the_same(dialect: Dialect, reply: Mes
 
     check()
     assert live(dialect, rules, (reply.body[n : n + 1] for n in range(len(reply.body))))[0] == expected
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.name for dialect in DIALECTS])
+def test_a_chunk_with_anything_else_in_any_place_raises_nothing(dialect: Dialect):
+    texts = dialect.texts
+    sent = [reply for spoken, reply in STREAMED if spoken is dialect]
+    frames = max((dialect.framing().feed(reply.body) for reply in sent), key=len, default=[])
+    for frame in {frame.data[:60]: frame for frame in frames if frame.data.startswith("{")}.values():
+        chunk = orjson.loads(frame.data)
+        for path, other in product(leaves(chunk), ODDITIES):
+            odd = replaced_at(chunk, path, other)
+            assert all(isinstance(piece.text, str) for piece in texts.of(odd).pieces)
+            assert isinstance(texts.closes(odd), bool)
+            assert isinstance(texts.ends(odd), list)
+            texts.settle(odd, {(0, 0): Change("a", "b")})
 
 
 @pytest.mark.parametrize(("dialect", "reply"), STREAMED, ids=named(STREAMED))
