@@ -182,7 +182,8 @@ class Heard:
 
 def test_who_is_to_be_told_is_told_once_the_answer_is_delivered(build: Build):
     rules = [{"name": "price", "contains": "prices", "notify": ["desk", "log"], "tag": "priced", "append": "!"}]
-    stage = build(near=False, rules=rules)
+    webhooks = [{"name": name, "url": "https://h/x", "secret": "sixteen characters"} for name in ("desk", "log")]
+    stage = build(near=False, rules=rules, webhooks=webhooks)
     heard = Heard()
     stage.app.router.default._actors._events = heard  # type: ignore[attr-defined]
     with OpenAI(base_url=f"{stage.gateway}/v1", api_key="sk-one", max_retries=0) as client:
