@@ -1,4 +1,4 @@
-"""The labels of answers: each asked of a model once, a few at a time, off the way of every answer.
+"""The labels of answers: each asked of a model once. How many at a time is up to who asks (labelling.py).
 
 What goes wrong here is counted, and the answer has no label.
 """
@@ -23,7 +23,6 @@ from gateway.routing import Base
 
 log = logging.getLogger("lookalike")
 
-_WAITING_MOST = 1000
 _REPLY_BYTES_MOST = 256 * 1024
 _TEXT_MOST = 100_000  # characters of an answer or a prompt that a model is shown
 
@@ -70,8 +69,6 @@ class _Asked:
         self._url = _address(classifier.base_url or upstream)
         self._headers = {"authorization": f"Bearer {key}"} if (key := classifier.key()) else {}
         self._secret = secret
-        self._slots = anyio.Semaphore(classifier.at_once_max)
-        self._waiting = 0
         self._under_way: dict[bytes, anyio.Event] = {}
         self._trouble: str | None = None
 
@@ -113,15 +110,10 @@ class _Asked:
 
     async def _reply(self, http: httpx.AsyncClient, asked: str) -> str | None:
         """The model's words; None if it gave none in time."""
-        if self._waiting >= _WAITING_MOST:
-            self._trouble = "too many wait for it"
-            return None
-        self._waiting += 1
+        self.counts["asked"] += 1
         try:
-            async with self._slots:
-                self.counts["asked"] += 1
-                with anyio.fail_after(self._classifier.timeout_s):
-                    text = await self._completion(http, asked)
+            with anyio.fail_after(self._classifier.timeout_s):
+                text = await self._completion(http, asked)
         except TimeoutError:
             why = "timeout"
         except (httpx.HTTPError, OSError) as error:
@@ -131,8 +123,6 @@ class _Asked:
         else:
             self._trouble = None
             return text
-        finally:
-            self._waiting -= 1
         self._failed(why)
         return None
 

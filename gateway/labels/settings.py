@@ -25,7 +25,6 @@ class Classifier(BaseModel):
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     timeout_s: float = Field(30, gt=0, le=600)
-    at_once_max: int = Field(4, ge=1, le=100)
 
     @field_validator("labels")
     @classmethod

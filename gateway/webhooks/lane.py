@@ -16,6 +16,7 @@ from typing import Any, assert_never
 import anyio
 import httpx
 
+from gateway.backoff import NAMED_MOST_S
 from gateway.webhooks.message import body
 from gateway.webhooks.post import post
 from gateway.webhooks.queue import Held, Queue, Row
@@ -27,6 +28,8 @@ log = logging.getLogger("lookalike")
 _AT_ONCE = 4
 _LOOK_AGAIN_S = 60.0  # at the latest, should someone set the clock
 _DISK_AGAIN_S = 5.0
+# No wait is longer: a time that is further off means that someone set the clock back, and counts as come.
+_WAIT_MOST_S = 1.25 * NAMED_MOST_S
 
 
 @dataclass(slots=True)
@@ -110,21 +113,24 @@ class Lane:
                     wait_s = self._set_off(http, tasks)
                 except sqlite3.Error as error:
                     wait_s = self._excused(error)
+                except Exception:  # the other lanes go on
+                    log.exception("the webhook %s cannot be served", self._webhook.name)
+                    wait_s = _DISK_AGAIN_S
                 with anyio.move_on_after(wait_s):
                     await self._woken.wait()
 
     def _set_off(self, http: httpx.AsyncClient, tasks: anyio.abc.TaskGroup) -> float:
         """Begin what may begin. Seconds until there may be more."""
         now_s = self._clock()
-        if now_s < self._paused_until_s:
-            return min(_LOOK_AGAIN_S, self._paused_until_s - now_s)
+        if 0 < (left_s := self._paused_until_s - now_s) <= _WAIT_MOST_S:
+            return min(_LOOK_AGAIN_S, left_s)
         free = (1 if self._failures else _AT_ONCE) - len(self._under_way)
         if free <= 0:
             return _LOOK_AGAIN_S  # the end of a delivery wakes
         rows = [row for row in self._queue.next(self._webhook.name, _AT_ONCE * 2) if row.id not in self._under_way]
         for row in rows[:free]:
-            if row.due_s > now_s:
-                return min(_LOOK_AGAIN_S, row.due_s - now_s)
+            if 0 < (left_s := row.due_s - now_s) <= _WAIT_MOST_S:
+                return min(_LOOK_AGAIN_S, left_s)
             self._under_way.add(row.id)
             tasks.start_soon(self._deliver, http, row)
         return _LOOK_AGAIN_S
@@ -171,7 +177,7 @@ class Lane:
             log.warning("the webhook %s does not take events (%s); they wait", self._webhook.name, word)
         self._tally.attempts_failed += 1
         self._trouble = word
-        if now_s < self._paused_until_s:  # what was on its way together counts as one failure
+        if 0 < self._paused_until_s - now_s <= _WAIT_MOST_S:  # what was on its way together counts as one failure
             return
         self._failures += 1
         self._paused_until_s = now_s + self._pace.wait_s(self._failures, named_s, self._chance)

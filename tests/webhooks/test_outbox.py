@@ -193,6 +193,19 @@ def test_too_old_it_is_set_aside_and_sent_when_someone_says_so(post: Post, dead:
     assert counts(outbox)["set_aside"] == 0
 
 
+def test_a_clock_that_is_set_back_holds_up_nothing(post: Post):
+    receiver, url = post.receiver(Says(500))
+    outbox = post.outbox(post.webhook(url, give_up_after_s=1_000_000))
+    post.clock.later_s = 400_000
+    outbox.publish(event())
+    receiver.wait_for(asked=1)
+    until(lambda: counts(outbox)["attempts_failed"] == 1)
+    post.clock.later_s = 0
+
+    outbox.publish(event(2))
+    receiver.wait_for(got=2)
+
+
 def test_what_waits_is_sent_after_a_restart(post: Post, dead: str):
     outbox = post.outbox(post.webhook(dead))
     for number in range(5):
