@@ -130,8 +130,10 @@ def stage(folder: Path, what: str, words: list[str] | None, acts: dict[str, Act]
     """A gateway with the settings in `folder`, a receiver for each of `acts` (by webhook), and, unless an upstream is
     given, the stand-in. All of it on this machine, and gone at the end but for what is in `out`."""
     given = arguments(what, words)
-    logging.getLogger().setLevel(logging.ERROR)
+    root = logging.getLogger()
     with ExitStack() as stack:
+        stack.callback(root.setLevel, root.level)
+        root.setLevel(logging.ERROR)
         out = given.out or Path(tempfile.mkdtemp(prefix=f"lookalike-{folder.name}-"))
         out.mkdir(parents=True, exist_ok=True)
         standin = None if given.upstream else Standin(folder)
