@@ -32,6 +32,7 @@ from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
+from gateway.trouble import Trouble
 
 PREFIX = "LOOKALIKE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -40,6 +41,7 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 _KUBERNETES = re.compile(r"LOOKALIKE_(SERVICE_|PORT_\d)")
 
 _MIB = 2**20
+_SECRETS = ("admin_token", "upstream_fallback_key")
 
 
 class Price(BaseModel):
@@ -82,7 +84,7 @@ class EmbeddingPrice(BaseModel):
     currency: str = Field(min_length=1, max_length=8)
 
 
-class Settings(BaseSettings):
+class Settings(Trouble, BaseSettings):
     """Every setting, its default and its bounds. docs/configuration.md lists them; a test compares the two."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -238,7 +240,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("upstream", "otlp_endpoint")
+    @field_validator("upstream", "upstream_fallback", "otlp_endpoint")
     @classmethod
     def is_a_base_url(cls, value: str | None) -> str | None:
         import httpx
@@ -327,7 +329,7 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated
                 words = problem["msg"].removeprefix("Value error, ")
-            case _ if name.startswith("admin_token"):  # nor is a token
+            case _ if name.startswith(_SECRETS):  # nor is a token
                 words = problem["msg"]
             case _:
                 words = f"{problem['msg']} (got {problem['input']!r})"

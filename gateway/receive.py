@@ -13,12 +13,14 @@ from starlette.types import Receive, Scope, Send
 from cache.stores.base import Clock
 from gateway import headers
 from gateway.account import Account, Trail
+from gateway.admission import Admission
 from gateway.config import Settings
 from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
+from gateway.endpoint import Body
 from gateway.errors import GatewayError
-from gateway.exchange import ClientGone, Exchange, read, streamed
-from gateway.forward import Body, Upstream
+from gateway.exchange import ClientGone, Exchange, raw_path, read, streamed
+from gateway.forward import Superseded, Upstream
 from gateway.plan import Forward, Planner, Serve, refuse_to_forward
 from gateway.question import Bypass, Call
 from gateway.relay import Relay
@@ -40,6 +42,7 @@ class Gateway:
         secret: bytes,
         clock: Clock,
         monotonic: Clock,
+        admission: Admission,
         tracing: Tracing | None = None,
     ) -> None:
         self._settings = settings
@@ -51,16 +54,17 @@ class Gateway:
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
         self._clock = clock
         self._monotonic = monotonic
+        self._admission = admission
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
-        exchange = Exchange(scope, receive, send)
-        trail = Trail(scope["method"], exchange.path, self._monotonic())
-        trail.trace = self._tracing.begin(exchange.fields) if self._tracing else None
+        trail = Trail(scope["method"], raw_path(scope), self._monotonic())
+        trail.trace = self._tracing.begin(scope["headers"]) if self._tracing else None
         dialect = claim(scope["method"], scope["path"])
         try:
-            await self._answer(exchange, dialect, trail)
+            with self._admission.entered() as hold:
+                await self._answer(Exchange(scope, receive, send, hold), dialect, trail)
         except ClientGone:
             trail.error = "client-gone"
         except GatewayError as error:
@@ -89,15 +93,23 @@ class Gateway:
         call = self._call(exchange, body)
         trail.tenant = call.tenant[:TENANT_DIGITS]
         match await self._planner.plan(dialect, call, wishes, trail):
-            case Serve(rendered) as serving:
-                self._account.ending(trail)
-                name = exchange.field(b"x-request-id") or secrets.token_hex(12)
-                with trail.stage("serve", self._monotonic):
-                    await serve(exchange.send, rendered, trail, name, self._clock())
-                await self._planner.served(serving)
+            case Serve() as serving:
+                await self._serve(exchange, serving, trail)
             case Forward() as forward:
-                await self._relay.forward(exchange, forward.body or body, trail, forward)
+                try:
+                    await self._relay.forward(exchange, forward.body or body, trail, forward)
+                except Superseded:
+                    assert forward.stand_in is not None
+                    assert forward.stand_in.answer is not None
+                    await self._serve(exchange, forward.stand_in.answer, trail)
         return None
+
+    async def _serve(self, exchange: Exchange, serving: Serve, trail: Trail) -> None:
+        self._account.ending(trail)
+        name = exchange.field(b"x-request-id") or secrets.token_hex(12)
+        with trail.stage("serve", self._monotonic):
+            await serve(exchange.send, serving.rendered, trail, name, self._clock())
+        await self._planner.served(serving)
 
     def _call(self, exchange: Exchange, body: bytes) -> Call:
         tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()

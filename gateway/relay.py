@@ -13,8 +13,9 @@ from gateway.account import Account, Trail
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
 from gateway.dialects.framing import Editor
+from gateway.endpoint import Body, Outgoing
 from gateway.exchange import ClientGone, Exchange, announced
-from gateway.forward import Body, Upstream
+from gateway.forward import Superseded, Upstream, nobody
 from gateway.keep import Keeper, Storing
 from gateway.plan import Forward
 from gateway.question import Unstored
@@ -46,7 +47,7 @@ class Relay:
                 if reading is not None:
                     tasks.start_soon(self._keeper.prepare, reading)
                 uploaded = anyio.Event()
-                relay = functools.partial(self._relay, exchange, announced(body, uploaded), trail, reading, landing)
+                relay = functools.partial(self._relay, exchange, announced(body, uploaded), trail, forward, landing)
                 outcome = await _while_connected(exchange, uploaded, relay)
                 if reading is not None and isinstance(outcome, Answered):
                     await self._keeper.finish(reading, outcome, trail)
@@ -57,15 +58,17 @@ class Relay:
             case Answered():
                 pass
             case Exception():
-                if reading is not None and reading.keep:
+                kept_from = reading is not None and reading.keep and not isinstance(outcome, Superseded)
+                if kept_from:
                     trail.unstored = Unstored.CUT_SHORT
                 raise outcome
             case _:
                 assert_never(outcome)
 
     async def _relay(
-        self, exchange: Exchange, body: Body, trail: Trail, reading: Storing | None, landing: ExitStack
+        self, exchange: Exchange, body: Body, trail: Trail, forward: Forward, landing: ExitStack
     ) -> Answered:
+        reading = forward.reading
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         editor: Editor | None = None
         if asking := self._asking_usage(reading, body, exchange):
@@ -73,11 +76,12 @@ class Relay:
         if isinstance(body, bytes):
             fields = headers.fitting(fields, len(body))
         sent = fields if trail.trace is None else trail.trace.upstream(fields)
-        request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, sent, body)
+        outgoing = Outgoing(exchange.scope["method"], exchange.path, exchange.query, sent, body)
         under_way = False
         begun_s = self._monotonic()
 
-        def own_headers(status: int) -> headers.Raw:
+        def own_headers(status: int, second: bool) -> headers.Raw:
+            trail.upstream = "fallback" if second else None
             trail.passed("upstream_first_byte", begun_s, self._monotonic())
             trail.status, now_s = status, self._clock()
             if reading is not None:
@@ -95,8 +99,9 @@ class Relay:
             if reading is not None and reading.keep:
                 landing.enter_context(self._keeper.landings.landing(reading.asked.partition))
 
-        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0)
-        answered = await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
+        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0, exchange.hold.take)
+        instead = nobody if forward.stand_in is None else forward.stand_in.stands_in
+        answered = await self._upstream.relay(outgoing, exchange.send, own_headers, tap, ending, editor, instead)
         trail.passed("upstream", begun_s, begun_s + answered.seconds)
         return answered
 

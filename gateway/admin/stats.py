@@ -46,6 +46,8 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "privacy": privacy(running.settings),
             "feedback": running.judgements.report(),
             "prices": prices or "unknown",
+            "upstreams": running.upstream.report(),
+            "load": running.admission.report(),
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }
     )
