@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +62,7 @@ def run(settings: Settings, console: Console, load: Callable[[], Settings]) -> N
     in words, if the gateway cannot start."""
     logs.configure(settings.log_format, settings.log_level)
     sys.setswitchinterval(_SWITCH_S)
+    _open_more_files()
     try:
         _loop_runner().run(_serve(settings, load, console))
     except ConfigError as error:
@@ -128,6 +130,17 @@ async def _stop_without_embedder(
         case Failed(why=reason):
             why.append(reason)
             listening.should_exit = True
+
+
+def _open_more_files() -> None:
+    """A request takes two connections, and many systems allow a process 1,024 files unless it asks for more."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loop_runner() -> asyncio.Runner:
