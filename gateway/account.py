@@ -19,6 +19,7 @@ from cache.verdict import Doubt
 from gateway.config import EmbeddingPrice, Price
 from gateway.outcome import HitClass, Money, Outcome, Saved, Spent
 from gateway.question import UNCOUNTED, Bypass, Unstored, Usage
+from gateway.rules.book import LeftAlone
 from gateway.shadow import Observation, WouldServe
 from gateway.sighting import Compared
 from gateway.tracing import Span, Trace
@@ -59,6 +60,9 @@ class Trail:
     shadow: WouldServe | None = None  # in shadow mode
     observed: Observation | None = None  # ... once the answer was compared
     compared: Compared | None = None  # the stored picture that the guard took for this one, or refused
+    tags: tuple[str, ...] = ()  # of the rules that held
+    edited: bool = False  # by them
+    left_alone: LeftAlone | None = None  # why rules that could have applied did not
     estimated: Usage = UNCOUNTED  # tokens of a hit that its upstream did not count
     embedding_s: float = 0.0  # that the embedder worked for this request
     stages_s: dict[str, float] = field(default_factory=dict)
@@ -150,6 +154,8 @@ class Trail:
             "kinds": ",".join(self.kinds) or None,
             "entry": self.entry.id if self.entry else None,
             "similarity": None if self.similarity is None else round(self.similarity, 4),
+            "tags": ",".join(self.tags) or None,
+            "rules_left": self.left_alone,
             "stored": self.stored,
             "unstored": self.unstored,
             "error": self.error,
@@ -263,6 +269,9 @@ class Account:
             fallback=trail.upstream is not None,
             shadow=trail.shadow,
             observed=trail.observed,
+            tags=trail.tags,
+            edited=trail.edited,
+            left_alone=trail.left_alone,
         )
 
     def _saved(self, trail: Trail, entry: Entry | None) -> Saved | None:

@@ -24,12 +24,14 @@ from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin, disk
 from gateway.account import Account
+from gateway.acting import Actors
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
 from gateway.admission import Admission
 from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.events import NoClassifier, NoEvents
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
@@ -38,6 +40,7 @@ from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.keep import Keeper
+from gateway.labelling import Labelling
 from gateway.ledger import LEDGER_FILE, Ledger
 from gateway.metrics import Metrics, State
 from gateway.plan import Planner
@@ -45,6 +48,7 @@ from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.relay import Relay
 from gateway.reload import Live
+from gateway.rules.book import Rulebook
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
@@ -85,6 +89,8 @@ class Running:
     judgements: Judgements
     upstream: Upstream
     admission: Admission
+    rulebook: Rulebook
+    labelling: Labelling
     draining: bool = False  # told to stop
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
@@ -100,6 +106,7 @@ class Running:
         """Take over what may change while the gateway runs."""
         self.live.take(settings)
         self.account.reprice(self.live.prices())
+        self.rulebook.replace(settings.rules)
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
         """Erase entries, and what others keep of them. The ids that were there."""
@@ -140,12 +147,15 @@ def create_app(
     landings = Landings()
     planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
     keeper = Keeper(settings, store, workers, landings, monotonic, watch)
-    relay = Relay(settings, upstream, keeper, account, clock, monotonic)
+    rulebook, events = Rulebook(settings.rules), NoEvents()
+    labelling = Labelling(NoClassifier(), events, _late(ledger, metrics))
+    actors = Actors(rulebook, events, labelling, settings.reply_bytes_max, clock)
+    relay = Relay(settings, upstream, keeper, account, actors, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     clocks = clock, monotonic
     gateway = Gateway(
-        settings, upstream, planner, relay, account, sightings, store.secret(), *clocks, admission, tracing
+        settings, upstream, planner, relay, account, actors, sightings, store.secret(), *clocks, admission, tracing
     )
 
     running = Running(
@@ -168,6 +178,8 @@ def create_app(
         judgements=judgements,
         upstream=upstream,
         admission=admission,
+        rulebook=rulebook,
+        labelling=labelling,
         forgetters=[sightings.forget],
     )
     app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
@@ -190,14 +202,26 @@ async def _up(
         closing.callback(running.ledger.close)
         closing.callback(running.shadow_log.close)
         closing.callback(running.sightings.close)
+        closing.callback(running.labelling.close)
         if tracing is not None:
             closing.push_async_callback(anyio.to_thread.run_sync, tracing.close)
         running.embedding.start()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_write_ledger, running.ledger, running.store)
             tasks.start_soon(running.sightings.run)
+            tasks.start_soon(running.labelling.run)
             yield
             tasks.cancel_scope.cancel()
+
+
+def _late(ledger: Ledger, metrics: Metrics) -> Callable[[tuple[str, ...]], None]:
+    """Counts tags that became known after their request was counted."""
+
+    def count(tags: tuple[str, ...]) -> None:
+        ledger.tagged(tags)
+        metrics.tagged(tags)
+
+    return count
 
 
 def _state(

@@ -31,6 +31,8 @@ from pydantic_settings import (
 from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
 from gateway.question import Mode, Scrutiny
+from gateway.rules.lines import in_a_rule
+from gateway.rules.settings import Rule
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
 from gateway.trouble import Trouble
 
@@ -112,6 +114,7 @@ class Settings(Trouble, BaseSettings):
     guard_limit_strict: float = Field(
         0.8, gt=0, le=0.95, description="The same, for callers and kinds of question that ask for a strict guard"
     )
+    rules: tuple[Rule, ...] = Field((), description="What is done with answers as they are served")
     questions: tuple[Kind, ...] = Field(DEFAULT_KINDS, description="Kinds of question, and what each demands")
     clip_model: str = Field("ViT-B-32", description="open_clip model name")
     clip_pretrained: str = Field("laion2b_s34b_b79k", description="open_clip tag, or path of a local checkpoint")
@@ -318,8 +321,11 @@ def _refuse_unknown_variables() -> None:
 
 def _in_words(error: ValidationError, path: Path | None) -> str:
     lines = []
+    rules_file = None if f"{PREFIX}RULES" in os.environ else path
+    text = rules_file.read_text("utf-8") if rules_file else ""
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"]) or "settings"
+        name = in_a_rule(problem, rules_file, text) or name
         match problem["type"]:
             case "missing" if len(problem["loc"]) == 1:
                 words = f"is needed: --{name.replace('_', '-')}, {PREFIX}{name.upper()} or `{name}` in the TOML file"

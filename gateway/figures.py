@@ -34,6 +34,11 @@ def figures(counts: Tally) -> dict[str, Any]:
         "from_fallback": counts["fallback"],
         "stored": counts["stored"],
         "not_stored": dict(_under(counts, "unstored/")),
+        "rules": {
+            "edited": counts["rules/edited"],
+            "tags": dict(_under(counts, "tag/")),
+            "left_alone": dict(_under(counts, "rules/left/")),
+        },
         "evidence": _evidence(counts),
         "let_go": {"evicted": counts["evicted"], "expired": counts["expired"]},
         "saved": saved,

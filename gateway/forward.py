@@ -15,7 +15,7 @@ from starlette.types import Send
 from gateway import headers
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
-from gateway.dialects.framing import Editor
+from gateway.delivery import Alter, Delivery, untouched
 from gateway.endpoint import Body, Endpoint, Outgoing, Raw
 from gateway.errors import UpstreamError
 
@@ -75,12 +75,12 @@ class Upstream:
         own_headers: Callable[[int, bool], Raw],
         tap: Tap,
         ending: Callable[[], None],
-        editor: Editor | None = None,
+        alter: Alter = untouched,
         instead: Instead = nobody,
     ) -> Answered:
-        """The reply, passed on as it comes, or, an event stream, as `editor` leaves it. `own_headers` is given its
-        status, and whether it is the second upstream's. `ending` is called, once or more, before the client can know
-        its end. As long as nothing has been passed on, raises UpstreamError, or Superseded if `instead` says so."""
+        """The reply, passed on as it comes, but for what `alter` does to it. `own_headers` is given its status, and
+        whether it is the second upstream's. `ending` is called, once or more, before the client can know its end. As
+        long as nothing has been passed on, raises UpstreamError, or Superseded if `instead` says so."""
         begun = self._monotonic()
         try:
             response, endpoint = await self._answered(outgoing)
@@ -89,7 +89,7 @@ class Upstream:
                 raise Superseded from error
             raise
         fields, status = response.headers.raw, response.status_code
-        client = _Client(send, self._monotonic, editor if _is_plain_stream(response) else None)
+        client = Delivery(send, self._monotonic, alter)
         try:
             if not 200 <= status <= 599:  # nothing that a server may send on
                 raise UpstreamError(f"the upstream answered with the status {status}, which HTTP does not have")
@@ -103,9 +103,7 @@ class Upstream:
         # A client that reads slowly is not the upstream's doing.
         seconds = self._monotonic() - begun - client.seconds
         ending()
-        if complete:
-            await client.end()
-        # Otherwise return without ending the response: the server then breaks the connection.
+        await (client.end() if complete else client.break_off())
         elsewhere = second and not self._same
         return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds, elsewhere)
 
@@ -150,36 +148,7 @@ async def _close(response: httpx.Response) -> None:
         await response.aclose()
 
 
-class _Client:
-    """The client's end of a reply, and how long it took to take it."""
-
-    def __init__(self, send: Send, monotonic: Callable[[], float], editor: Editor | None) -> None:
-        self._send = send
-        self._monotonic = monotonic
-        self._editor = editor
-        self.seconds = 0.0
-
-    async def begin(self, status: int, fields: Raw) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": fields})
-
-    async def take(self, chunk: bytes) -> None:
-        begun = self._monotonic()
-        if self._editor is not None:
-            chunk = self._editor.feed(chunk)
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        self.seconds += self._monotonic() - begun
-
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": self._editor.rest() if self._editor else b""})
-
-
-def _is_plain_stream(response: httpx.Response) -> bool:
-    fields = response.headers
-    streams = fields.get("content-type", "").lower().startswith("text/event-stream")
-    return streams and fields.get("content-encoding", "identity") == "identity" and "content-length" not in fields
-
-
-async def _pass_on(response: httpx.Response, client: _Client, tap: Tap, ending: Callable[[], None]) -> bool:
+async def _pass_on(response: httpx.Response, client: Delivery, tap: Tap, ending: Callable[[], None]) -> bool:
     """Whether the reply came to its proper end."""
     length = response.headers.get("content-length", "")
     left = int(length) if length.isdigit() else None

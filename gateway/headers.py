@@ -15,6 +15,7 @@ Raw = Sequence[tuple[bytes, bytes]]
 MODE_HEADER = b"x-lookalike-mode"
 GUARD_HEADER = b"x-lookalike-guard"
 THRESHOLD_HEADER = b"x-lookalike-threshold"
+TAGS_HEADER = b"x-lookalike-tags"
 _OURS = frozenset((MODE_HEADER, GUARD_HEADER, THRESHOLD_HEADER))
 VIA = (b"via", b"1.1 lookalike")  # what a gateway adds on the way in: RFC 9110, section 7.6.3
 
@@ -36,6 +37,8 @@ _STATEFUL = frozenset(b"x-dashscope-async x-conversation-id".split())
 _ENCRYPTED = frozenset(b"x-dashscope-encryptionkey x-is-encrypted x-encrypt-info x-session-token".split())
 # By these the caller vouches for the very bytes of the body: it must not be changed on the way.
 _OF_THE_BODY = frozenset("content-md5 digest content-digest x-content-sha256 x-amz-content-sha256".split())
+# By these a server vouches for the very bytes of a reply.
+_OF_A_REPLYS_BODY = frozenset(b"etag content-md5 digest content-digest repr-digest".split())
 # Coded bodies that capture.py can read back; others are not asked for, so that answers can be kept.
 _READABLE_CODINGS = frozenset((b"gzip", b"deflate", b"identity"))
 _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
@@ -68,6 +71,37 @@ def seals_body(fields: Mapping[str, str]) -> bool:
 def fitting(headers: Raw, body_bytes: int) -> list[tuple[bytes, bytes]]:
     """Without a Content-Length that is not that of a body which was changed here; httpx then gives the right one."""
     return [field for field in headers if field[0] != b"content-length" or field[1] == str(body_bytes).encode()]
+
+
+def uncoded(headers: Raw) -> list[tuple[bytes, bytes]]:
+    """Asking for a reply that is not compressed, so that it can be changed as it comes."""
+    return [*(field for field in headers if field[0] != b"accept-encoding"), (b"accept-encoding", b"identity")]
+
+
+def of_changed_body(headers: Raw, body_bytes: int | None) -> list[tuple[bytes, bytes]]:
+    """The fields of a reply whose body was changed here; `body_bytes` None: nobody knows yet how long it will be."""
+    kept = [field for field in headers if field[0] != b"content-length" and field[0] not in _OF_A_REPLYS_BODY]
+    return kept if body_bytes is None else [*kept, (b"content-length", str(body_bytes).encode())]
+
+
+def tagged(tags: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """What the rules say of an answer, for its client."""
+    return [(TAGS_HEADER, ", ".join(tags).encode())] if tags else []
+
+
+def value(headers: Raw, wanted: bytes) -> str:
+    """The first field of this name, in lower case; empty where there is none."""
+    return next((value.decode("latin-1").strip().lower() for name, value in headers if name.lower() == wanted), "")
+
+
+def is_plain_stream(headers: Raw) -> bool:
+    """Whether a reply is an event stream whose bytes may become more or fewer on their way."""
+    streams = value(headers, b"content-type").startswith("text/event-stream")
+    return streams and not is_coded(headers) and not value(headers, b"content-length")
+
+
+def is_coded(headers: Raw) -> bool:
+    return value(headers, b"content-encoding") not in ("", "identity")
 
 
 def to_client(headers: Raw, status: int) -> list[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ Nothing here raises: a fault of ours is never the client's trouble.
 import functools
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -44,6 +45,7 @@ class Storing:
     tenant: str = ""
     answered_s: float = 0.0
     shadow: Shadow | None = None  # in shadow mode: what the answer is compared with
+    refuses: Callable[[Reply], bool] | None = None  # whether a rule says that an answer is not to be kept
     prepared: anyio.Event = field(default_factory=anyio.Event)
 
     @property
@@ -114,6 +116,8 @@ class Keeper:
             if isinstance(reply, Unstored):
                 trail.unstored = reply if storing.keep else trail.unstored
                 return reply
+            if storing.keep and storing.refuses is not None and storing.refuses(reply):
+                storing.keep, trail.unstored = False, Unstored.BY_RULE
             if self._waiting >= _WAITING_MOST and (storing.keep or not storing.prepared.is_set()):
                 trail.unstored = Unstored.BUSY if storing.keep else trail.unstored
                 return None

@@ -23,7 +23,7 @@ from gateway.book import DAY_S, EVER, HOUR_S, MINUTE_S, Book, Damaged, Key
 from gateway.histogram import RELATIVE_ERROR
 from gateway.names import By, Names, Window
 from gateway.outcome import Outcome
-from gateway.tally import STAGES_BY, Tally, names, tally, without_stages
+from gateway.tally import STAGES_BY, Tally, names, tagged, tally, without_stages
 
 log = logging.getLogger("lookalike")
 
@@ -71,6 +71,17 @@ class LetGo:
     expired: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Tags of an answer that was counted before they were known."""
+
+    time_s: float
+    tags: tuple[str, ...]
+
+
+_Noted = Outcome | LetGo | Tagged
+
+
 class Ledger:
     """`file` None: in memory only. `count` may be called from any thread, and so may the rest, which blocks."""
 
@@ -79,7 +90,7 @@ class Ledger:
         self._clock = clock
         self._book = Book.open(file)
         self._noting = threading.Lock()  # guards the next line; held for moments only
-        self._noted: list[Outcome | LetGo] = []
+        self._noted: list[_Noted] = []
         self._using = threading.Lock()  # guards everything below, and the book
         self._waiting: defaultdict[Key, Tally] = defaultdict(Counter)
         self._failing = False
@@ -93,6 +104,11 @@ class Ledger:
         """So many entries left the store on their own. Returns at once, too."""
         if evicted or expired:
             self._note(LetGo(self._clock(), evicted, expired))
+
+    def tagged(self, tags: tuple[str, ...]) -> None:
+        """These tags, late. Returns at once, too."""
+        if tags:
+            self._note(Tagged(self._clock(), tags))
 
     def write(self) -> None:
         """What cannot be written waits for the next time. Blocking, as what follows."""
@@ -179,16 +195,18 @@ class Ledger:
                 log.warning("the ledger cannot be written: %s; its counts wait in memory", error)
             self._failing = True
 
-    def _note(self, one: Outcome | LetGo) -> None:
+    def _note(self, one: _Noted) -> None:
         with self._noting:
             if len(self._noted) < _NOTED_MOST:
                 self._noted.append(one)
 
-    def _tally(self, one: Outcome | LetGo) -> None:
+    def _tally(self, one: _Noted) -> None:
         match one:
             case LetGo(time_s, evicted, expired):
                 key = Key(_floor(time_s, MINUTE_S), "", "")
                 self._wait(key, Counter(evicted=evicted, expired=expired))
+            case Tagged(time_s, tags):
+                self._wait(Key(_floor(time_s, MINUTE_S), "", ""), tagged(tags))
             case Outcome():
                 self._tally_outcome(one)
 

@@ -16,6 +16,7 @@ from cache.verdict import Doubt
 from gateway.names import NONE, Names
 from gateway.outcome import HitClass, Outcome, Saved
 from gateway.question import Bypass, Unstored
+from gateway.rules.book import LeftAlone
 
 MODELS_MOST: Final = 50
 # Seconds: a hit takes milliseconds, a long answer minutes.
@@ -44,6 +45,9 @@ class Metrics:
         self._errors = counter("errors", "Requests that ended with an error of the gateway or without an end", "code")
         self._stored = counter("stored", "Answers stored")
         self._unstored = counter("unstored", "Answers not stored", "reason")
+        self._edited = counter("edited", "Answers that rules changed")
+        self._tags = counter("tags", "Tags that rules gave answers", "tag")
+        self._left_alone = counter("rules_left_alone", "Answers that rules left alone, and why", "reason")
         self._tokens = counter("saved_tokens", "Tokens of answers from the cache", "direction", "basis")
         self._money = counter("saved_money", "What answers from the cache would have cost", "currency", "basis")
         self._unpriced = counter("saved_without_price", "Answers from the cache without a known price")
@@ -59,7 +63,7 @@ class Metrics:
         self._models = Names(MODELS_MOST)
         # So that what has not happened yet is 0 and not missing, and the first time it happens is an increase.
         reasons = (self._misses, Doubt), (self._bypasses, Bypass), (self._unstored, Unstored), (self._latency, HitClass)
-        for metric, words in reasons:
+        for metric, words in (*reasons, (self._left_alone, LeftAlone)):
             for word in words:
                 metric.labels(word)
 
@@ -87,12 +91,22 @@ class Metrics:
             self._stored.inc()
         if outcome.unstored:
             self._unstored.labels(outcome.unstored).inc()
+        if outcome.edited:
+            self._edited.inc()
+        self.tagged(outcome.tags)
+        if outcome.left_alone:
+            self._left_alone.labels(outcome.left_alone).inc()
         if hit_class.is_hit and outcome.saved:
             self._save(outcome.saved)
         if outcome.served_age_s is not None:
             self._ages.observe(outcome.served_age_s)
         self._spend(outcome)
         self._observe_shadow(outcome)
+
+    def tagged(self, tags: tuple[str, ...]) -> None:
+        """Tags are the operator's words: there are only so many."""
+        for tag in tags:
+            self._tags.labels(tag).inc()
 
     def watch(self, what: "Collector") -> None:
         """Ask this, too, at each scrape."""

@@ -79,3 +79,6 @@ class Outcome:
     fallback: bool = False  # the second upstream answered
     shadow: WouldServe | None = None
     observed: Observation | None = None
+    tags: tuple[str, ...] = ()  # of the rules that held
+    edited: bool = False  # by them
+    left_alone: str | None = None  # why rules that could have applied did not

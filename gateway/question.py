@@ -59,6 +59,7 @@ class Unstored(StrEnum):
     EMPTY = "empty-answer"
     SERVER_TOOLS_RAN = "server-tools-ran"
     PICTURE_UNREADABLE = "picture-unreadable-here"  # the upstream read it, we could not
+    BY_RULE = "refused-by-rule"  # one of the operator's rules says so
     BUSY = "busy"  # more answers wait to be stored than the machine keeps up with
     STORE_FAULT = "store-fault"
 

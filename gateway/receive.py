@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from cache.stores.base import Clock
 from gateway import headers
 from gateway.account import Account, Trail
+from gateway.acting import Actors, Asking
 from gateway.admission import Admission
 from gateway.config import Settings
 from gateway.dialects import DIALECTS, claim
@@ -38,6 +39,7 @@ class Gateway:
         planner: Planner,
         relay: Relay,
         account: Account,
+        actors: Actors,
         sightings: Sightings,
         secret: bytes,
         clock: Clock,
@@ -50,6 +52,7 @@ class Gateway:
         self._planner = planner
         self._relay = relay
         self._account = account
+        self._actors = actors
         self._sightings = sightings
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
         self._clock = clock
@@ -80,6 +83,7 @@ class Gateway:
             return await self._relay.forward(exchange, streamed(exchange), trail)
         trail.dialect = dialect.name
         wishes = headers.wishes(exchange.fields)
+        name = exchange.field(b"x-request-id") or secrets.token_hex(12)
         body: Body
         if why := headers.bypass(exchange.fields):
             body, trail.bypass = streamed(exchange), why
@@ -89,26 +93,37 @@ class Gateway:
             trail.bypass = None if isinstance(body, bytes) else Bypass.BODY_TOO_LARGE
         if not isinstance(body, bytes):
             refuse_to_forward(wishes, trail)
-            return await self._relay.forward(exchange, body, trail)
+            acting = await self._actors.facing(dialect, trail, Asking(name, keep=not wishes.no_store))
+            return await self._relay.forward(exchange, body, trail, acting=acting)
         call = self._call(exchange, body)
         trail.tenant = call.tenant[:TENANT_DIGITS]
-        match await self._planner.plan(dialect, call, wishes, trail):
+        plan = await self._planner.plan(dialect, call, wishes, trail)
+        question = plan.storing.question if plan.storing is not None else None
+        asking = Asking(name, not wishes.no_store, body, question.prompt if question else None)
+        match plan:
             case Serve() as serving:
-                await self._serve(exchange, serving, trail)
+                await self._serve(exchange, dialect, serving, asking, trail)
             case Forward() as forward:
+                acting = await self._actors.facing(dialect, trail, asking)
                 try:
-                    await self._relay.forward(exchange, forward.body or body, trail, forward)
+                    await self._relay.forward(exchange, forward.body or body, trail, forward, acting)
                 except Superseded:
                     assert forward.stand_in is not None
                     assert forward.stand_in.answer is not None
-                    await self._serve(exchange, forward.stand_in.answer, trail)
+                    await self._serve(exchange, dialect, forward.stand_in.answer, asking, trail)
         return None
 
-    async def _serve(self, exchange: Exchange, serving: Serve, trail: Trail) -> None:
+    async def _serve(self, exchange: Exchange, dialect: Dialect, serving: Serve, asking: Asking, trail: Trail) -> None:
+        rendered = serving.rendered
+        acting = await self._actors.facing(dialect, trail, asking)
+        if acting is not None:
+            with trail.stage("rules", self._monotonic):
+                rendered = self._actors.served(acting, rendered, serving.storing.question.stream, trail)
         self._account.ending(trail)
-        name = exchange.field(b"x-request-id") or secrets.token_hex(12)
         with trail.stage("serve", self._monotonic):
-            await serve(exchange.send, serving.rendered, trail, name, self._clock())
+            await serve(exchange.send, rendered, trail, asking.request, self._clock())
+        if acting is not None:
+            self._actors.delivered(acting, trail)
         await self._planner.served(serving)
 
     def _call(self, exchange: Exchange, body: bytes) -> Call:

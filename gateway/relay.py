@@ -10,8 +10,10 @@ import anyio
 from cache.stores.base import Clock
 from gateway import headers
 from gateway.account import Account, Trail
+from gateway.acting import Acting, Actors
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
+from gateway.delivery import Alterations
 from gateway.dialects.framing import Editor
 from gateway.endpoint import Body, Outgoing
 from gateway.exchange import ClientGone, Exchange, announced
@@ -28,18 +30,36 @@ _PASSING = Forward()
 
 class Relay:
     def __init__(
-        self, settings: Settings, upstream: Upstream, keeper: Keeper, account: Account, clock: Clock, monotonic: Clock
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        keeper: Keeper,
+        account: Account,
+        actors: Actors,
+        clock: Clock,
+        monotonic: Clock,
     ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._keeper = keeper
         self._account = account
+        self._actors = actors
         self._clock = clock
         self._monotonic = monotonic
 
-    async def forward(self, exchange: Exchange, body: Body, trail: Trail, forward: Forward = _PASSING) -> None:
-        """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept."""
+    async def forward(
+        self,
+        exchange: Exchange,
+        body: Body,
+        trail: Trail,
+        forward: Forward = _PASSING,
+        acting: Acting | None = None,
+    ) -> None:
+        """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept. `acting`: the rules
+        that the answer faces."""
         reading = forward.reading
+        if reading is not None and acting is not None:
+            reading.refuses = acting.refuses
         if forward.storing is not None and reading is None:
             trail.unstored = Unstored.NO_STORE
         with ExitStack() as landing:
@@ -47,7 +67,8 @@ class Relay:
                 if reading is not None:
                     tasks.start_soon(self._keeper.prepare, reading)
                 uploaded = anyio.Event()
-                relay = functools.partial(self._relay, exchange, announced(body, uploaded), trail, forward, landing)
+                sending = announced(body, uploaded)
+                relay = functools.partial(self._relay, exchange, sending, trail, forward, acting, landing)
                 outcome = await _while_connected(exchange, uploaded, relay)
                 if reading is not None and isinstance(outcome, Answered):
                     await self._keeper.finish(reading, outcome, trail)
@@ -56,7 +77,8 @@ class Relay:
             case Answered(complete=False):
                 trail.error = "upstream-cut-short"
             case Answered():
-                pass
+                if acting is not None:
+                    self._actors.delivered(acting, trail)
             case Exception():
                 kept_from = reading is not None and reading.keep and not isinstance(outcome, Superseded)
                 if kept_from:
@@ -66,13 +88,21 @@ class Relay:
                 assert_never(outcome)
 
     async def _relay(
-        self, exchange: Exchange, body: Body, trail: Trail, forward: Forward, landing: ExitStack
+        self,
+        exchange: Exchange,
+        body: Body,
+        trail: Trail,
+        forward: Forward,
+        acting: Acting | None,
+        landing: ExitStack,
     ) -> Answered:
         reading = forward.reading
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
-        editor: Editor | None = None
+        if acting is not None:
+            fields = headers.uncoded(fields)
+        hiding: Editor | None = None
         if asking := self._asking_usage(reading, body, exchange):
-            body, editor = asking
+            body, hiding = asking
         if isinstance(body, bytes):
             fields = headers.fitting(fields, len(body))
         sent = fields if trail.trace is None else trail.trace.upstream(fields)
@@ -99,9 +129,13 @@ class Relay:
             if reading is not None and reading.keep:
                 landing.enter_context(self._keeper.landings.landing(reading.asked.partition))
 
+        def alter(status: int, sent: headers.Raw) -> Alterations:
+            editors = [hiding] if hiding is not None and headers.is_plain_stream(sent) else []
+            return Alterations(sent, editors) if acting is None else acting.altered(status, sent, editors)
+
         tap = Tap(self._settings.reply_bytes_max if reading is not None else 0, exchange.hold.take)
         instead = nobody if forward.stand_in is None else forward.stand_in.stands_in
-        answered = await self._upstream.relay(outgoing, exchange.send, own_headers, tap, ending, editor, instead)
+        answered = await self._upstream.relay(outgoing, exchange.send, own_headers, tap, ending, alter, instead)
         trail.passed("upstream", begun_s, begun_s + answered.seconds)
         return answered
 

@@ -15,8 +15,8 @@ from gateway.errors import ConfigError
 
 log = logging.getLogger("lookalike")
 
-# What can change while requests are under way. Rules of their own kind belong here, too, once there are some.
-LIVE = ("prices", "embedding_price")
+# What can change while requests are under way: `Running.reload` hands each to who goes by it.
+LIVE = ("prices", "embedding_price", "rules")
 
 
 class Live:

@@ -9,6 +9,7 @@ from gateway.account import CACHE_NAME, Trail
 from gateway.capture import Rendered
 from gateway.dialects.base import Dialect
 from gateway.errors import GatewayError, UpstreamError
+from gateway.headers import tagged
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -30,7 +31,7 @@ def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes
         "x-lookalike-request": trail.request or "",
     }
     own = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
-    return [*cache_headers(trail, now_s), *own]
+    return [*cache_headers(trail, now_s), *own, *tagged(trail.tags)]
 
 
 def cache_headers(trail: Trail, now_s: float) -> list[tuple[bytes, bytes]]:

@@ -5,6 +5,7 @@ tallies add up exactly, in any order and over any span of time. `figures.py` rea
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import assert_never
 
 from gateway.histogram import bin_of
@@ -49,6 +50,7 @@ def tally(outcome: Outcome) -> Tally:
             measure(made, "evidence", size)
     if outcome.unstored:
         made[f"unstored/{outcome.unstored}"] += 1
+    _rules(made, outcome)
     for name, seconds in outcome.stages_s.items():
         measure(made, f"stage/{name}", _micro(seconds))
     if spent_s := outcome.spent.embedding_s:
@@ -58,6 +60,11 @@ def tally(outcome: Outcome) -> Tally:
         else:
             made[f"spent/{money.currency}"] += _nano(money.amount)
     return made
+
+
+def tagged(tags: Iterable[str]) -> Tally:
+    """Tags that became known only once their request was counted."""
+    return Counter(f"tag/{tag}" for tag in tags)
 
 
 def without_stages(counts: Tally) -> Tally:
@@ -112,6 +119,14 @@ def _shadow(made: Tally, outcome: Outcome) -> None:
     made["shadow/agreed"] += observed.agreement.same
     made["shadow/numbers_disagreed"] += not observed.agreement.numbers_agree
     _saved(made, "shadow/", outcome.saved)
+
+
+def _rules(made: Tally, outcome: Outcome) -> None:
+    if outcome.edited:
+        made["rules/edited"] += 1
+    if outcome.left_alone:
+        made[f"rules/left/{outcome.left_alone}"] += 1
+    made.update(tagged(outcome.tags))
 
 
 def _kinds(made: Tally, prefix: str, outcome: Outcome, hit: bool) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import orjson
 
 from gateway.dialects import anthropic_stream
+from gateway.dialects.anthropic_texts import MessageTexts
 from gateway.dialects.fields import (
     count,
     new_id,
@@ -21,6 +22,7 @@ from gateway.dialects.fields import (
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import each_part, fields_of, inline, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
+from gateway.dialects.texts import Texts
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
 # Fields that do not change the answer: who asks, in which queue and where, and how it is delivered.
@@ -60,6 +62,7 @@ _ERRORS = {
 class AnthropicMessages:
     name: ClassVar[str] = "anthropic-messages"
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    texts: ClassVar[Texts] = MessageTexts()
 
     def claims(self, path: str) -> bool:
         return path.endswith("/messages") and "/threads/" not in path  # OpenAI's threads have messages, too

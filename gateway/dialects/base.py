@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol
 
 from gateway.dialects.framing import Editor, Frame, Framing
+from gateway.dialects.texts import Texts
 from gateway.question import Call, Fresh, Question, Reply, Unstored, Usage
 
 
 class Dialect(Protocol):
     name: ClassVar[str]
     stream_type: ClassVar[str]  # Content-Type of a stream, as it is made here from an answer that came whole
+    texts: ClassVar[Texts]  # where its replies have their text, for those who change it
 
     def claims(self, path: str) -> bool:
         """Whether a POST to this path speaks the dialect."""

@@ -13,10 +13,12 @@ import orjson
 
 from gateway.dialects import dashscope_stream
 from gateway.dialects.dashscope_stream import choices_of, said
+from gateway.dialects.dashscope_texts import DashScopeTexts
 from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents
 from gateway.dialects.parts import fields_of, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
+from gateway.dialects.texts import Texts
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
 _RAN_TOOLS = ("search_info", "tool_info")
@@ -33,6 +35,7 @@ _DONE_REASONS = {
 class DashScope:
     name: ClassVar[str] = "dashscope"
     stream_type: ClassVar[str] = "text/event-stream;charset=UTF-8"
+    texts: ClassVar[Texts] = DashScopeTexts()
 
     def claims(self, path: str) -> bool:
         return path.endswith("/services/aigc/multimodal-generation/generation")

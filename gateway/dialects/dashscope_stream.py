@@ -12,7 +12,7 @@ import orjson
 from gateway.dialects.framing import Frame
 from gateway.question import Object, Reply, Unstored
 
-_RUNNING = (None, "null")
+RUNNING = (None, "null")
 
 
 def read(data: bytes | str, event: str | None = None) -> Object | Unstored:
@@ -67,6 +67,12 @@ def assemble(frames: Sequence[Frame], choices: int) -> Reply | Unstored:
     return body if isinstance(body, Unstored) else Reply(body, tuple(chunks))
 
 
+def repeats(answers: Iterable[Sequence[Object]]) -> bool:
+    """Whether the pieces of these answers, the choices of each in order, hold all that was said so far."""
+    messages = [[message_of(choice) for choice in each] for each in answers]
+    return all(grows(map(_text, each)) and grows(map(_thought, each)) for each in messages)
+
+
 def _is_readable(output: Object) -> bool:
     listed = output.get("choices")
     if listed is None:
@@ -78,29 +84,29 @@ def _is_readable(output: Object) -> bool:
 
 
 def _finished(pieces: dict[int, list[Object]]) -> int:
-    return sum(each[-1].get("finish_reason") not in _RUNNING for each in pieces.values())
+    return sum(each[-1].get("finish_reason") not in RUNNING for each in pieces.values())
 
 
 def _joined(last: Object, pieces: dict[int, list[Object]]) -> Object | Unstored:
     """The last event, with all that the earlier ones said."""
-    messages = [[message_of(choice) for choice in each] for each in pieces.values()]
-    if not all(_is_plain(message.get("content")) for each in messages for message in each):
+    messages = [message_of(choice) for each in pieces.values() for choice in each]
+    if not all(_is_plain(message.get("content")) for message in messages):
         return Unstored.MALFORMED  # parts that only their inventor knows how to join
-    repeats = all(_grows(map(_text, each)) and _grows(map(_thought, each)) for each in messages)
-    whole = [_choice(pieces[index], repeats) for index in sorted(pieces)]
+    repeating = repeats(pieces.values())
+    whole = [_choice(pieces[index], repeating) for index in sorted(pieces)]
     output: Object = last["output"]
     listed = output.get("choices") is not None
     return last | {"output": output | ({"choices": whole} if listed else whole[0])}
 
 
-def _choice(pieces: Sequence[Object], repeats: bool) -> Object:
+def _choice(pieces: Sequence[Object], repeating: bool) -> Object:
     last, messages = pieces[-1], [message_of(piece) for piece in pieces]
     message: Object = {}
     for each in messages:
         message |= {key: item for key, item in each.items() if item is not None or key not in message}
     one_piece = isinstance(message.get("content"), str)
-    text = _text(messages[-1]) if repeats else "".join(map(_text, messages))
-    thought = _thought(messages[-1]) if repeats else "".join(map(_thought, messages))
+    text = _text(messages[-1]) if repeating else "".join(map(_text, messages))
+    thought = _thought(messages[-1]) if repeating else "".join(map(_thought, messages))
     if "text" in message:
         message["text"] = text
     if "content" in message:
@@ -116,7 +122,7 @@ def _is_plain(content: object) -> bool:
     return content is None or isinstance(content, str)
 
 
-def _grows(texts: Iterable[str]) -> bool:
+def grows(texts: Iterable[str]) -> bool:
     return all(longer.startswith(shorter) for shorter, longer in pairwise(texts))
 
 

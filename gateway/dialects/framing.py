@@ -5,8 +5,11 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html defines them: lin
 after the colon is dropped; comments are ignored; an event counts only once its blank line has come.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+_END_MOST = 4  # bytes of the longest end of a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,19 @@ class Frame:
 class Framing(Protocol):
     """A decoder of one stream."""
 
+    frame_end: ClassVar[re.Pattern[bytes]]  # what ends a frame's bytes
+
     def feed(self, data: bytes) -> list[Frame]:
         """Frames completed by these bytes. Raises ValueError if they are not UTF-8."""
         ...
 
     def rest(self) -> bytes:
         """What came after the last complete frame: not empty means that the stream was cut."""
+        ...
+
+    @staticmethod
+    def with_data(raw: bytes, data: bytes) -> bytes:
+        """The bytes of a frame with other data in it, everything else as it was."""
         ...
 
 
@@ -41,8 +51,32 @@ class Editor(Protocol):
         ...
 
 
+class Frames:
+    """Takes a stream apart into the bytes of its frames, each with its end."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._end = framing.frame_end
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        looked_at = max(0, len(self._held) - _END_MOST)
+        self._held += data
+        begin, frames = 0, []
+        for end in self._end.finditer(self._held, looked_at):
+            frames.append(bytes(self._held[begin : end.end()]))
+            begin = end.end()
+        del self._held[:begin]
+        return frames
+
+    def rest(self) -> bytes:
+        return bytes(self._held)
+
+
 class ServerSentEvents:
     """A decoder of text/event-stream."""
+
+    # A CR is the end of a line if no LF follows; one at the very end of what has come may be half of a CRLF.
+    frame_end: ClassVar[re.Pattern[bytes]] = re.compile(rb"(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))")
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -88,9 +122,19 @@ class ServerSentEvents:
         self._data, self._event = [], None
         return Frame("\n".join(data), event) if data else None
 
+    @staticmethod
+    def with_data(raw: bytes, data: bytes) -> bytes:
+        lines = raw.splitlines(keepends=True)
+        first = next(n for n, line in enumerate(lines) if line.startswith(b"data:"))
+        end = lines[first][len(lines[first].rstrip(b"\r\n")) :]
+        kept = [line for line in lines[first:] if not line.startswith(b"data:")]
+        return b"".join([*lines[:first], b"data: ", data, end, *kept])
+
 
 class Lines:
     """A decoder of application/x-ndjson. A line counts only once its end has come; empty lines are ignored."""
+
+    frame_end: ClassVar[re.Pattern[bytes]] = re.compile(rb"\n")
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -101,6 +145,10 @@ class Lines:
 
     def rest(self) -> bytes:
         return self._buffer.strip()
+
+    @staticmethod
+    def with_data(raw: bytes, data: bytes) -> bytes:
+        return data + raw[len(raw.rstrip(b"\r\n")) :]
 
 
 def encode_line(frame: Frame) -> bytes:

@@ -14,8 +14,10 @@ import orjson
 from gateway.dialects import ollama_stream
 from gateway.dialects.fields import count, read_reply, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, Lines, encode_line
+from gateway.dialects.ollama_texts import OllamaTexts
 from gateway.dialects.parts import inline, prompt_of
 from gateway.dialects.strict_json import as_text, read_object
+from gateway.dialects.texts import Texts
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
 _NOT_ASKED = frozenset(("stream", "keep_alive"))
@@ -30,6 +32,7 @@ class _Ollama:
     """What the two have in common."""
 
     stream_type: ClassVar[str] = "application/x-ndjson"
+    texts: ClassVar[Texts] = OllamaTexts()
 
     def framing(self) -> Framing:
         return Lines()

@@ -23,8 +23,10 @@ from gateway.dialects.fields import (
     without_nulls,
 )
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
+from gateway.dialects.openai_texts import ChatTexts
 from gateway.dialects.parts import prompt_of, take_pictures
 from gateway.dialects.strict_json import as_text, read_object
+from gateway.dialects.texts import Texts
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
 # Fields that do not change the answer: who asks, for which bill, in which queue, and how it is delivered.
@@ -64,6 +66,7 @@ _RAN_TOOLS = ("search_info", "tool_info", "references", "citations")
 class OpenAIChat:
     name: ClassVar[str] = "openai-chat"
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    texts: ClassVar[Texts] = ChatTexts()
 
     def claims(self, path: str) -> bool:
         return path.endswith("/chat/completions") and not path.endswith(_OTHER_MEANINGS)

@@ -23,7 +23,9 @@ from gateway.dialects.fields import (
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import each_part, fields_of, picture_of, prompt_of
 from gateway.dialects.responses_stream import REPEATED
+from gateway.dialects.responses_texts import ResponseTexts
 from gateway.dialects.strict_json import as_text, read_object
+from gateway.dialects.texts import Texts
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, PictureRef, Question, Reply, Unstored, Usage
 
 # Fields that do not change the answer: who asks, in which queue, and how it is delivered.
@@ -56,6 +58,7 @@ _INCOMPLETE = {"max_output_tokens": Unstored.TRUNCATED, "content_filter": Unstor
 class OpenAIResponses:
     name: ClassVar[str] = "openai-responses"
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    texts: ClassVar[Texts] = ResponseTexts()
 
     def claims(self, path: str) -> bool:
         return path.endswith("/responses")

@@ -16,7 +16,7 @@ from gateway.question import Fresh, Object, Question, Reply, Unstored
 _DONE = "[DONE]"  # not in the format, but some servers end every stream with it
 _LAST = ("response.completed", "response.incomplete")
 _FAILED = ("error", "response.failed")
-_HEARTBEATS = ("keepalive", "response.heartbeat")
+HEARTBEATS = ("keepalive", "response.heartbeat")
 _TIMES = ("created_at", "completed_at")
 # What a response repeats of its request, and what is not ours to keep: it comes back from the request that is answered.
 REPEATED = ("instructions", "metadata", "user", "safety_identifier", "prompt_cache_key")
@@ -42,7 +42,7 @@ def assemble(frames: Sequence[Frame]) -> Reply | Unstored:
         event = _read(frame)
         if isinstance(event, Unstored):
             return event
-        if event["type"] in _HEARTBEATS:
+        if event["type"] in HEARTBEATS:
             continue
         if whole is not None:
             return Unstored.MALFORMED

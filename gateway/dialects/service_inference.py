@@ -15,6 +15,7 @@ from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, wi
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import prompt_of, take_pictures
 from gateway.dialects.strict_json import as_text, read_object
+from gateway.dialects.texts import Found, Piece, PlainTexts, Texts
 from gateway.question import Bypass, Call, Fresh, NotCacheable, Object, Question, Reply, Unstored, Usage
 
 _PATH = re.compile(r".*/services/[^/]+/inference")
@@ -32,9 +33,26 @@ _DONE_REASONS = {
 _LIMITS = ("max_new_tokens", "max_tokens", "max_completion_tokens", "max_output_tokens", "max_length")
 
 
+class _Texts(PlainTexts):
+    def whole(self, body: Object) -> Found:
+        output = body.get("output")
+        said = isinstance(output, dict) and isinstance(output.get("text"), str)
+        return Found([Piece(0, body["output"], "text")] if said else [])
+
+    def of(self, chunk: Object) -> Found:
+        return Found()
+
+    def ends(self, chunk: Object) -> list[int]:
+        return []
+
+    def longer(self, tail: Sequence[Object], last: Piece, text: str) -> list[Object]:
+        raise ValueError("nobody has seen this server stream")
+
+
 class ServiceInference:
     name: ClassVar[str] = "service-inference"
     stream_type: ClassVar[str] = "text/event-stream"
+    texts: ClassVar[Texts] = _Texts()
 
     def claims(self, path: str) -> bool:
         return _PATH.fullmatch(path) is not None

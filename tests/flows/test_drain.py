@@ -172,10 +172,11 @@ def test_a_gateway_that_was_told_to_stop_is_not_ready(stage: Stage):
 
 PRICE = {"input_per_million": 1.0, "output_per_million": 1.0, "currency": "EUR"}
 MODEL = '[prices."m"]\ninput_per_million = {0}\noutput_per_million = {0}\ncurrency = "EUR"\n'
+RULE = '[[rules]]\nappend = " (from a machine)"\n'
 
 
 @pytest.mark.slow
-def test_prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothing(tmp_path: Path):
+def test_prices_and_rules_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothing(tmp_path: Path):
     config = tmp_path / "lookalike.toml"
     config.write_text(MODEL.format(1000))
     with (
@@ -192,10 +193,10 @@ def test_prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
         reader.start()
         for _ in range(2):
             ask(url, card("48.20"))
-        config.write_text("ttl_s = 60\n" + MODEL.format(2000))
+        config.write_text("ttl_s = 60\n" + MODEL.format(2000) + RULE)
         child.send_signal(signal.SIGHUP)
         assert eventually(lambda: price() == 2000)
-        ask(url, card("48.20"))
+        marked = httpx.post(f"{url}/v1/chat/completions", json=question(card("48.20"))).json()
         config.write_text("no_such_setting = 1\n" + MODEL.format(3000))
         child.send_signal(signal.SIGHUP)
         assert eventually(lambda: any("no_such_setting" in line for line in lines))
@@ -206,9 +207,10 @@ def test_prices_are_read_again_on_sighup_and_a_file_with_a_mistake_changes_nothi
         reader.join()
 
     said = "".join(lines)
+    assert marked["choices"][0]["message"]["content"] == "prices: 48.20 (from a machine)"
     tokens = 800 + 2
     assert saved == {"EUR": pytest.approx(tokens * 1000 / 1e6 + tokens * 2000 / 1e6)}
-    assert "changed: prices" in said
+    assert "changed: rules, prices" in said
     assert "next start on: ttl_s" in said
 
 
