@@ -77,7 +77,7 @@ class UpstreamDown(UpstreamError):
 
     def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
-        self.retry_after_s = max(1, math.ceil(wait_s))
+        self.retry_after_s = max(1, math.ceil(round(wait_s, 3)))  # 2.0000000001 s are 2
 
 
 class ConfigError(Exception):

@@ -101,8 +101,8 @@ class Traffic(RuleBasedStateMachine):
         self.under_way: list[Ticket] = []
         self.bad_in_a_row = 0
 
-    @rule(seconds=st.floats(0, 15))
-    def time_passes(self, seconds: float) -> None:
+    @rule(seconds=st.integers(0, 15))
+    def time_passes(self, seconds: int) -> None:
         self.now_s += seconds
 
     @rule()
