@@ -90,10 +90,9 @@ class Endpoint:
     async def send(self, outgoing: Outgoing) -> httpx.Response:
         """The reply, its body still to come. Raises UpstreamError."""
         attempt = self._attempt()
-        request = self._request(outgoing, attempt)
         try:
-            with _in_our_words(request):
-                response = await self._client.send(request, stream=True)
+            with _in_our_words(self._url):
+                response = await self._client.send(self._request(outgoing, attempt), stream=True)
         except UpstreamBusy:
             attempt.ended(Ending.UNKNOWN)
             raise
@@ -173,8 +172,8 @@ def _origin(url: httpx.URL) -> str:
 class _in_our_words:
     """httpx's exceptions in, ours out."""
 
-    def __init__(self, request: httpx.Request) -> None:
-        self._where = _origin(request.url)
+    def __init__(self, url: httpx.URL) -> None:
+        self._where = _origin(url)
 
     def __enter__(self) -> None:
         return None

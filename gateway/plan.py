@@ -180,7 +180,7 @@ class Planner:
 
         async def find(trouble: str) -> Serve | None:
             lenient = replace(terms, fit=fit, over=never)
-            found = await climb(self._store, storing.asked, storing.looks, lenient, self._workers.run)
+            found = await self._look(storing, lenient)  # and so by every rule there is for looking
             serve = None if isinstance(found, Miss) else await self._serve(found, storing, terms, trail)
             if serve is not None:
                 trail.stood_in(trouble, self._clock())

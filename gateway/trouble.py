@@ -79,4 +79,9 @@ class Trouble(BaseModel):
         asked = self.upstream_fallback_on != "unreachable" or self.upstream_fallback_same
         if self.upstream_fallback is None and (asked or self.upstream_fallback_key):
             raise ValueError("upstream_fallback_on, _same and _key need upstream_fallback, the second upstream's URL")
+        if self.upstream_fallback_same and self.upstream_fallback_key:
+            raise ValueError(
+                "upstream_fallback_same cannot be had with upstream_fallback_key: an answer that was got with another "
+                "key than the client's does not show that the client's is good"
+            )
         return self

@@ -456,6 +456,8 @@ def test_what_makes_no_sense_there_is_refused_without_repeating_a_password(name:
 def test_what_concerns_a_second_upstream_needs_one() -> None:
     for flags in ({"upstream_fallback_same": True}, {"upstream_fallback_on": "errors"}, {"upstream_fallback_key": "k"}):
         assert "need upstream_fallback" in trouble(upstream=UPSTREAM, **flags)
+    second = {"upstream_fallback": "http://h/", "upstream_fallback_key": "k"}
+    assert "does not show" in trouble(upstream=UPSTREAM, upstream_fallback_same=True, **second)
     assert load_settings(upstream=UPSTREAM, upstream_fallback="http://h/", upstream_fallback_key="k").upstream_fallback
 
 
