@@ -52,9 +52,14 @@ class Acting:
     report: Report = field(default_factory=Report)
 
     def altered(self, status: int, fields: Raw, editors: Sequence[Editor]) -> Alterations:
-        """What is done to a reply from upstream, after what `editors` do."""
-        if status != 200:
+        """What is done to a reply from upstream, after what `editors` do. Never raises."""
+        try:
+            return self._altered(fields, editors) if status == 200 else Alterations(fields, editors)
+        except Exception:
+            self.report.failed()
             return Alterations(fields, editors)
+
+    def _altered(self, fields: Raw, editors: Sequence[Editor]) -> Alterations:
         if headers.is_coded(fields):
             self.report.left_alone = LeftAlone.CODED
             return Alterations(fields, editors)
@@ -138,9 +143,17 @@ class Actors:
         self._clock = clock
 
     async def facing(self, dialect: Dialect, trail: Trail, asking: Asking) -> Acting | None:
-        """The rules that may hold, once it is decided where the answer comes from; None where none can."""
+        """The rules that may hold, once it is known where the answer comes from; None where none can. Never raises."""
         if not self._book.rules:
             return None
+        try:
+            return await self._facing(dialect, trail, asking)
+        except Exception:
+            log.exception("the rules failed before an answer")
+            trail.left_alone = LeftAlone.FAULT
+            return None
+
+    async def _facing(self, dialect: Dialect, trail: Trail, asking: Asking) -> Acting | None:
         model = trail.model
         if model is None and asking.body is not None and self._book.asks_model:
             model = await _model_in(asking.body)
@@ -154,6 +167,7 @@ class Actors:
         return replace(stored, body=body)
 
     def _note(self, acting: Acting, trail: Trail) -> None:
+        """What the rules came to, for the header of a hit and for the ledger."""
         trail.tags, trail.edited = tags(acting.held), acting.edited
         trail.left_alone = acting.report.left_alone
 

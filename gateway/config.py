@@ -321,7 +321,8 @@ def _refuse_unknown_variables() -> None:
 
 def _in_words(error: ValidationError, path: Path | None) -> str:
     lines = []
-    rules_file = None if f"{PREFIX}RULES" in os.environ else path
+    from_environment = any(name.upper() == f"{PREFIX}RULES" for name in os.environ)
+    rules_file = None if from_environment else path
     text = rules_file.read_text("utf-8") if rules_file else ""
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"]) or "settings"

@@ -33,10 +33,9 @@ class ChatTexts(PlainTexts):
                 said.put(said.text + text)
                 return [*before, end]
         choice = next(choice for index, choice in _choices(end) if index == last.answer)
-        beside: Object = {
-            name: choice[name] if name == "index" else None for name in ("index", "logprobs") if name in choice
-        }
-        piece: Object = {**beside, "delta": {"content": text}, "finish_reason": None}
+        piece: Object = {"index": last.answer, "delta": {"content": text}, "finish_reason": None}
+        if "logprobs" in choice:
+            piece["logprobs"] = None
         kept = {name: item for name, item in end.items() if name not in _LEFT_OUT}
         return [*before, kept | {"choices": [piece]}, end]
 

@@ -15,7 +15,7 @@ import orjson
 from gateway.dialects.base import Dialect
 from gateway.dialects.framing import Frames
 from gateway.dialects.texts import UNCHANGED, Change, Found, Part, Piece, recut
-from gateway.question import Object
+from gateway.question import Object, Unstored
 from gateway.rules.book import Facing, Judged, LeftAlone
 
 log = logging.getLogger("lookalike")
@@ -23,8 +23,9 @@ log = logging.getLogger("lookalike")
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """One answer: as the model gave it, what the rules say, and as the client gets it."""
+    """One answer: its number, as the model gave it, what the rules say, and as the client gets it."""
 
+    number: int
     text: str
     judged: Judged
     delivered: str
@@ -32,7 +33,7 @@ class Ruled:
 
 @dataclass(slots=True)
 class Report:
-    """What became of one reply. Without answers, no answer was seen to its end."""
+    """What became of one reply. Without answers, none was seen to its end."""
 
     answers: list[Ruled] = field(default_factory=list)
     left_alone: LeftAlone | None = None
@@ -55,11 +56,11 @@ def edited(dialect: Dialect, facing: Facing, data: bytes, streamed: bool, report
 
 def _whole(dialect: Dialect, facing: Facing, data: bytes, report: Report) -> bytes:
     body = _object(data)
-    found = dialect.texts.whole(body) if body is not None else Found()
-    if not (found.pieces or found.sealed):
+    if body is None or isinstance(dialect.whole(data), Unstored):
         report.left_alone = LeftAlone.UNREADABLE
         return data
-    edits = [_rule(facing, found, number, repeating=False) for number in _numbers(found)]
+    found = dialect.texts.whole(body)
+    edits = [_rule(facing, found, number, repeating=False) for number in _numbers(found) or [0]]
     report.answers += [edit.ruled for edit in edits]
     for edit in edits:
         edit.make()
@@ -120,7 +121,7 @@ def _rule(facing: Facing, found: Found, number: int, repeating: bool) -> _Edit:
     text = "".join(steps(said) if repeating else said)
     judged = facing.judge(text)
     delivered = text if number in found.sealed else judged.edited(text)
-    return _Edit(pieces, Ruled(text, judged, delivered), repeating)
+    return _Edit(pieces, Ruled(number, text, judged, delivered), repeating)
 
 
 def steps(texts: Sequence[str]) -> list[str]:

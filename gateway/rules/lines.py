@@ -39,8 +39,8 @@ def _place(loc: Sequence[int | str]) -> tuple[int | None, str]:
 def line_of(text: str, number: int) -> int | None:
     """The line, from 1 on, of the rule of this number, from 0 on: of its `[[rules]]`, or of the `rules = [...]` that
     it stands in. None where the text has no such rule."""
-    lines = text.split("\n")
-    headings = [n for n, line in enumerate(lines) if _HEADING.fullmatch(line.rstrip("\r")) and _is_toml(lines[: n + 1])]
+    lines = text.replace("\r\n", "\n").split("\n")
+    headings = [n for n, line in enumerate(lines) if _HEADING.fullmatch(line) and _is_toml(lines[: n + 1])]
     if number < len(headings):
         return headings[number] + 1
     arrays = [n for n, line in enumerate(lines) if _ARRAY.match(line) and _is_outermost(lines[:n])]

@@ -118,7 +118,8 @@ class Live:
         if after and answer.last is not None:
             tail = self._texts.longer(tail, answer.last, after)
             self._changed(answer.last.part, "", after)
-        self._report.answers.append(Ruled(text, judged, answer.before + text + after))
+        self._report.answers.append(Ruled(number, text, judged, answer.before + text + after))
+        self._report.answers.sort(key=lambda one: one.number)
         return tail
 
     def _changed(self, part: Part, before: str, after: str) -> None:

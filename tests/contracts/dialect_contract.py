@@ -242,6 +242,7 @@ class WholeContract:
             self.dialect.unstorable(reply)
             self.dialect.usage(reply)
             assert isinstance(self.dialect.text(reply), str)
+            assert all(isinstance(piece.text, str) for piece in self.dialect.texts.whole(reply.body).pieces)
             renewed = self.dialect.renew(reply, self._asked(), FRESH)
             assert self.dialect.body(renewed)
             assert all(map(self.dialect.encode, self.dialect.stream(renewed, True)))

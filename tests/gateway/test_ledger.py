@@ -216,6 +216,16 @@ def test_what_the_store_let_go_is_counted_in_its_time(ledger: Ledger, clock: Clo
     assert ledger.report_now()["requests"] == 0
 
 
+def test_tags_are_counted_with_their_request_and_late_ones_in_the_whole(ledger: Ledger) -> None:
+    counted(ledger, replace(HIT, tags=("a", "b"), edited=True), replace(MISS, left_alone="fault"))
+    ledger.tagged(("b",))
+    ledger.tagged(())
+
+    assert ledger.report_now()["rules"] == {"edited": 1, "tags": {"a": 1, "b": 2}, "left_alone": {"fault": 1}}
+    by_class = {group["name"]: group["rules"] for group in ledger.report_now(by=By.HIT_CLASS)["groups"]["values"]}
+    assert by_class["near"] == {"edited": 1, "tags": {"a": 1, "b": 1}, "left_alone": {}}
+
+
 # The disk
 
 

@@ -57,6 +57,7 @@ def everything(metrics: Metrics) -> Metrics:
     shadow: Any = type("Would", (), {"kind": "near"})()
     observed: Any = type("Seen", (), {"agreement": type("Agreement", (), {"same": True})()})()
     told = replace(HIT, kinds=("reading",), stages_s={"read": 0.1}, error="client-gone", unstored="no-store")
+    told = replace(told, tags=("warranty",), edited=True, left_alone="fault")
     spent = type(told.spent)(1.0, HIT.saved.money if HIT.saved else None)
     for outcome in (
         replace(told, stored=True, spent=spent),
