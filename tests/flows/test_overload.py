@@ -26,12 +26,14 @@ def test_a_body_that_does_not_fit_is_refused_before_a_byte_of_it_is_read(build: 
     with httpx.stream(
         "POST", f"{stage.gateway}/v1/chat/completions", json=body, headers={"x-fake": "forever"}
     ) as reply:
-        next(reply.iter_raw())
+        chunks = reply.iter_raw()  # while it is referred to, the stream is open
+        next(chunks)
         with socket.create_connection(("127.0.0.1", int(stage.gateway.rpartition(":")[2])), timeout=10) as client:
             head = "POST /v1/messages HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n"
             client.sendall(head.encode())
             said = client.recv(10_000).decode()
         passing = httpx.put(f"{stage.gateway}/upload", content=bytes(2 * MIB))  # what only passes is not held
+        chunks.close()
 
     fields, _, error = said.partition("\r\n\r\n")
     assert fields.startswith("HTTP/1.1 503 ")
@@ -47,8 +49,11 @@ def test_a_body_of_unknown_length_is_refused_once_it_does_not_fit(build: Build):
     stage = build(near=False, held_bytes_max=MIB)
     url, body = f"{stage.gateway}/v1/chat/completions", question(card("48.20")) | {"stream": True}
     with httpx.stream("POST", url, json=body, headers={"x-fake": "forever"}) as reply:
-        next(reply.iter_raw())
+        chunks = reply.iter_raw()  # while it is referred to, the stream is open
+        next(chunks)
         refused = httpx.post(url, content=iter([bytes(300_000)] * 4))
+
+        chunks.close()
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.json()["error"]["code"] == "overloaded"
@@ -60,9 +65,11 @@ def test_more_requests_than_allowed_are_refused_and_cache_endpoints_still_answer
     stage = build(near=False, requests_max=1)
     url, body = f"{stage.gateway}/v1/chat/completions", question(card("48.20")) | {"stream": True}
     with httpx.stream("POST", url, json=body, headers={"x-fake": "forever"}) as reply:
-        next(reply.iter_raw())
+        chunks = reply.iter_raw()  # while it is referred to, the stream is open
+        next(chunks)
         refused = httpx.get(f"{stage.gateway}/v1/models")
         assert stage.health()["load"]["requests"] == 1
+        chunks.close()
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     assert eventually(lambda: stage.health()["load"]["requests"] == 0)
