@@ -29,6 +29,10 @@ def untimed(name: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def never(entry: Entry) -> bool:
+    return False
+
+
 class Rung(IntEnum):
     """How far a lookup may climb."""
 
@@ -39,7 +43,8 @@ class Rung(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Under which terms an answer may be served. `fit` says what is against an entry, or None."""
+    """Under which terms an answer may be served. `fit` says what is against an entry, or None; an entry that is `over`
+    is passed by as if it were gone."""
 
     highest: Rung
     floor: float  # cosine that the embedder's threshold is raised to; 0 leaves it
@@ -47,6 +52,7 @@ class Terms:
     embed_timeout_s: float = math.inf
     guard_limit: float = math.inf  # the guard's score up to which two pictures count as one; inf: the guard's own
     stage: Stage = untimed
+    over: Callable[[Entry], bool] = never
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +123,33 @@ _VERIFIED_MOST = 2
 async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
     """The first rung that holds. `work` runs the guard where it does not hold up the event loop."""
     doubts: list[Doubt] = []
-    if (exact := await store.exact(asked.exact)) and (reply := await _reply(store, exact, terms, doubts)):
+    found = await store.exact(asked.exact)
+    exact = _living(found, terms)
+    if exact and (reply := await _reply(store, exact, terms, doubts)):
         return Exact(exact, reply)
     if not await store.asked(asked.partition):
         return Miss(Doubt.FIRST_ASKED)
+    over = found is not None and exact is None
     if terms.highest < Rung.PIXEL:
-        return Miss(doubts[0] if doubts else Doubt.RUNG_FORBIDDEN)
+        return Miss(doubts[0] if doubts else Doubt.STALE if over else Doubt.RUNG_FORBIDDEN)
 
     if await store.sized(asked.partition, await looks.sizes()):
-        pixel = await store.pixel(asked.pixel(await looks.pixels()))
+        found = await store.pixel(asked.pixel(await looks.pixels()))
+        pixel = _living(found, terms)
         if pixel and (reply := await _reply(store, pixel, terms, doubts)):
             return Pixel(pixel, reply)
+        over = over or (found is not None and pixel is None)
     if doubts:  # these very pictures are stored, and this caller may not have the answer
         return Miss(doubts[0])
     if terms.highest < Rung.NEAR:
-        return Miss(Doubt.RUNG_FORBIDDEN)
+        return Miss(Doubt.STALE if over else Doubt.RUNG_FORBIDDEN)
 
-    return await _near(store, asked, looks, terms, work)
+    near = await _near(store, asked, looks, terms, work)
+    return Miss(Doubt.STALE) if over and near == Miss(Doubt.NEW_PICTURE) else near
+
+
+def _living(entry: Entry | None, terms: Terms) -> Entry | None:
+    return None if entry is None or terms.over(entry) else entry
 
 
 async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
@@ -146,7 +162,7 @@ async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Wo
         return Miss(Doubt.EMBEDDER_BUSY if waited.cancelled_caught else Doubt.EMBEDDER_NOT_READY)
     refusals: list[Miss] = []
     with terms.stage("search"):
-        candidates = await nominate(store, asked, embedded, threshold(embedded, terms))
+        candidates = await nominate(store, asked, embedded, threshold(embedded, terms), terms)
     for candidate in candidates:
         match await weigh(store, candidate.entry, asked, looks, terms, work):
             case Different(doubt) as verdict:
@@ -163,10 +179,10 @@ def threshold(embedded: Embedded, terms: Terms) -> float:
     return max(embedded.threshold, terms.floor)
 
 
-async def nominate(store: Store, asked: Asked, embedded: Embedded, floor: float) -> list[Candidate]:
+async def nominate(store: Store, asked: Asked, embedded: Embedded, floor: float, terms: Terms) -> list[Candidate]:
     """Those that are worth the guard's time, the nearest first."""
     found = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
-    return found[:_VERIFIED_MOST]
+    return [candidate for candidate in found if not terms.over(candidate.entry)][:_VERIFIED_MOST]
 
 
 async def weigh(store: Store, entry: Entry, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Verdict:

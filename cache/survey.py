@@ -42,7 +42,7 @@ async def survey(store: Store, asked: Asked, looks: Looks, found: Found, terms: 
     if not _compared_vectors(found) or (embedded := await looks.embedded()) is None:
         return None
     # What this request demands holds at any threshold of the embedder.
-    candidates = await nominate(store, asked, embedded, max(0.0, terms.floor, embedded.threshold - MARGIN))
+    candidates = await nominate(store, asked, embedded, max(0.0, terms.floor, embedded.threshold - MARGIN), terms)
     weighed = [
         Weighed(one.entry, one.similarity, await weigh(store, one.entry, asked, looks, terms, work))
         for one in candidates

@@ -5,6 +5,7 @@ that moment.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Trail:
     requested: str | None = None  # the caller's own wish that kept the cache out: no-cache, only-if-cached
     status: int | None = None
     error: str | None = None
+    stale: str | None = None  # of a hit past its time: the upstream's trouble that it stood in for
+    upstream: str | None = None  # fallback, where the second upstream answered
     stored: str | None = None  # id of the entry that this request's reply became
     unstored: Unstored | None = None
     evidence_bytes: tuple[int, ...] = ()  # kept of each picture
@@ -76,6 +79,12 @@ class Trail:
                 self.hit = "pixel"
             case Near(similarity=similarity):
                 self.hit, self.similarity = "near", similarity
+
+    def stood_in(self, trouble: str, now_s: float) -> None:
+        """The hit that was found took the place of an upstream that failed."""
+        assert self.entry is not None
+        self.stale = None if self.entry.fresh(now_s) else trouble
+        self.bypass = self.doubt = self.unstored = self.error = None
 
     @contextmanager
     def stage(self, name: str, monotonic: Clock) -> Iterator[None]:
@@ -118,7 +127,8 @@ class Trail:
     def cache_status(self, now_s: float) -> str:
         """The Cache-Status field of RFC 9211. Whether a reply will be stored is not known when its head leaves."""
         if self.entry is not None:
-            return f"{CACHE_NAME}; hit; ttl={int(self.entry.expires_s - now_s)}; detail={self.hit}"
+            detail = "stale" if self.stale else self.hit
+            return f"{CACHE_NAME}; hit; ttl={math.floor(self.entry.expires_s - now_s)}; detail={detail}"
         if self.requested:
             forward = "request"
         elif self.bypass:
@@ -135,6 +145,8 @@ class Trail:
             "status": self.status,
             "cache": self.outcome,
             "reason": self.reason,
+            "stale": self.stale,
+            "upstream": self.upstream,
             "shadow": self.shadow.header() if self.shadow else None,
             "ms": round(seconds * 1000, 1),
             "model": None if self.model is None else _printable(self.model),
@@ -200,6 +212,10 @@ class Account:
         self._ending: set[int] = set()
         self._closed = anyio.Event()
 
+    def reprice(self, prices: Prices) -> None:
+        """From the next answer on."""
+        self._prices = prices
+
     def ending(self, trail: Trail) -> None:
         """The client is about to have its whole reply: from here on, `settled` waits for this trail."""
         trail.ended_s = self._monotonic()
@@ -249,6 +265,8 @@ class Account:
             saved=self._saved(trail, entry),
             served_age_s=entry.age_s(now_s) if entry else None,
             spent=self._prices.spent(trail.embedding_s),
+            stale=trail.stale is not None,
+            fallback=trail.upstream is not None,
             shadow=trail.shadow,
             observed=trail.observed,
             tags=trail.tags,

@@ -23,11 +23,12 @@ from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin, disk
-from gateway.account import Account, Prices
+from gateway.account import Account
 from gateway.acting import Actors
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
+from gateway.admission import Admission
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
@@ -47,6 +48,7 @@ from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.relay import Relay
+from gateway.reload import Live
 from gateway.rules.book import Rulebook
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
@@ -71,7 +73,7 @@ Forgets = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 class Running:
     """The parts of a gateway that is up, for the endpoints under /cache/."""
 
-    settings: Settings
+    live: Live
     store: Store
     account: Account
     ledger: Ledger
@@ -88,11 +90,28 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    upstream: Upstream
+    admission: Admission
     rulebook: Rulebook
     labelling: Labelling
     outbox: Outbox
     labels: Labels
+    draining: bool = False  # told to stop
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
+
+    @property
+    def settings(self) -> Settings:
+        return self.live.settings
+
+    def drain(self) -> None:
+        """The process was told to stop."""
+        self.draining = True
+
+    def reload(self, settings: Settings) -> None:
+        """Take over what may change while the gateway runs."""
+        self.live.take(settings)
+        self.account.reprice(self.live.prices())
+        self.rulebook.replace(settings.rules)
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
         """Erase entries, and what others keep of them. The ids that were there."""
@@ -117,16 +136,17 @@ def create_app(
     `tracing`, the settings say whether there is any. Raises ConfigError where they leave open who may use /cache/."""
     access = Access(policy(settings), store.secret(), clock)
     ledger, metrics = Ledger(ledger_file(settings), clock), Metrics()
-    prices = Prices(settings.price, settings.embedding_price)
-    account = Account(prices, clock, monotonic, (ledger.count, metrics.count))
+    live = Live(settings)
+    account = Account(live.prices(), clock, monotonic, (ledger.count, metrics.count))
     judgements, audit = Judgements(_file(settings, JUDGEMENTS_FILE)), Audit(_file(settings, AUDIT_FILE), clock)
     embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
-    metrics.watch(_state(settings, store, embedding))
     tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
     upstream = Upstream(settings, monotonic)
+    admission = Admission(settings.requests_max, settings.held_bytes_max)
+    metrics.watch(_state(settings, store, embedding, upstream, admission))
     workers = Workers(settings.workers)
     shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
-    watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
+    watch = Watch(store, workers, shadow_log, live.price, clock) if settings.mode is Mode.SHADOW else None
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
     landings = Landings()
@@ -141,11 +161,13 @@ def create_app(
     relay = Relay(settings, upstream, keeper, account, actors, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
-    whose = store.secret()
-    gateway = Gateway(settings, upstream, planner, relay, account, actors, sightings, whose, clock, monotonic, tracing)
+    clocks = clock, monotonic
+    gateway = Gateway(
+        settings, upstream, planner, relay, account, actors, sightings, store.secret(), *clocks, admission, tracing
+    )
 
     running = Running(
-        settings=settings,
+        live=live,
         store=store,
         account=account,
         ledger=ledger,
@@ -164,6 +186,8 @@ def create_app(
         judgements=judgements,
         outbox=outbox,
         labels=labels,
+        upstream=upstream,
+        admission=admission,
         rulebook=rulebook,
         labelling=labelling,
         forgetters=[sightings.forget, outbox.forget],
@@ -213,25 +237,32 @@ def _late(ledger: Ledger, metrics: Metrics) -> Callable[[tuple[str, ...]], None]
     return count
 
 
-def _state(settings: Settings, store: Store, embedding: EmbeddingService) -> State:
+def _state(
+    settings: Settings, store: Store, embedding: EmbeddingService, upstream: Upstream, admission: Admission
+) -> State:
     def near() -> bool:
         return isinstance(embedding.state, Ready)
 
     def free() -> int | None:
         return disk.free_bytes(settings.cache_dir) if settings.store == "embedded" else None
 
-    return State(product_version(), settings.mode, store.size, near, free)
+    counted = upstream.report, admission.report
+    return State(product_version(), settings.mode, store.size, near, free, *counted)
 
 
 def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
+    def behind() -> float:
+        """Answers that may stand in for an upstream are kept for as long past their time."""
+        return clock() - settings.stale_if_error_s
+
     match settings.store:
         case "memory":
-            return MemoryStore(clock, settings.cache_bytes_max)
+            return MemoryStore(behind, settings.cache_bytes_max)
         case "embedded" if settings.privacy == "strict":
             limits = settings.cache_bytes_max, settings.privacy_memory_bytes
-            return PrivateStore.open(settings.cache_dir, clock, *limits)
+            return PrivateStore.open(settings.cache_dir, behind, *limits)
         case "embedded":
-            return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
+            return EmbeddedStore.open(settings.cache_dir, behind, settings.cache_bytes_max)
 
 
 def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:

@@ -5,7 +5,7 @@ come. A stream is kept whole or not at all. `pack`/`unpack` are the stored form 
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from cache.entry import pack as pack_row
@@ -27,6 +27,7 @@ class Answered:
     complete: bool
     too_large: bool
     seconds: float
+    elsewhere: bool = False  # by another upstream than the one that the key names
 
     @property
     def is_coded(self) -> bool:
@@ -42,23 +43,25 @@ class Rendered:
 
 
 class Tap:
-    """Collects what passes, up to a limit; beyond it, it forgets everything and stays forgotten."""
+    """Collects what passes, up to a limit, and as long as there is `room` for it; beyond, it forgets everything and
+    stays forgotten."""
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, room: Callable[[int], bool] = lambda size: True) -> None:
         self._bytes_max = bytes_max
+        self._room = room
         self._chunks: list[bytes] = []
         self._bytes = 0
+        self.too_large = False
 
     def feed(self, chunk: bytes) -> None:
         self._bytes += len(chunk)
         if self.too_large:
+            return
+        if self._bytes > self._bytes_max or not self._room(len(chunk)):
+            self.too_large = True
             self._chunks.clear()
         else:
             self._chunks.append(chunk)
-
-    @property
-    def too_large(self) -> bool:
-        return self._bytes > self._bytes_max
 
     def taken(self) -> bytes:
         return b"".join(self._chunks)
@@ -68,6 +71,8 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
     """The whole, storable answer, or why there is none."""
     if answered.status != 200:
         return Unstored.STATUS
+    if answered.elsewhere:
+        return Unstored.OTHER_UPSTREAM
     if not answered.complete:
         return Unstored.CUT_SHORT
     if answered.too_large:

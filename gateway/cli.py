@@ -55,7 +55,7 @@ def serve(
     from gateway.server import run
 
     flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
-    run(_settings(config, **flags), err)
+    run(_settings(config, **flags), err, lambda: load_settings(config, **flags))
 
 
 @cli.command()

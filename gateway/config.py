@@ -36,6 +36,7 @@ from gateway.rules import known
 from gateway.rules.lines import in_a_rule
 from gateway.rules.settings import Rule
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
+from gateway.trouble import Trouble
 from gateway.webhooks.settings import Webhooks
 
 PREFIX = "LOOKALIKE_"
@@ -46,7 +47,7 @@ _KUBERNETES = re.compile(r"LOOKALIKE_(SERVICE_|PORT_\d)")
 
 _MIB = 2**20
 # What was given there is not repeated: it may be, or hold, a secret.
-_SECRET = re.compile(r"^(admin_token|webhooks|classifiers)")
+_SECRETS = ("admin_token", "upstream_fallback_key", "webhooks", "classifiers", "shared")
 
 
 class Price(BaseModel):
@@ -89,7 +90,7 @@ class EmbeddingPrice(BaseModel):
     currency: str = Field(min_length=1, max_length=8)
 
 
-class Settings(BaseSettings):
+class Settings(Trouble, BaseSettings):
     """Every setting, its default and its bounds. docs/configuration.md lists them; a test compares the two."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -249,7 +250,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("upstream", "otlp_endpoint")
+    @field_validator("upstream", "upstream_fallback", "otlp_endpoint")
     @classmethod
     def is_a_base_url(cls, value: str | None) -> str | None:
         import httpx
@@ -342,7 +343,7 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated
                 words = problem["msg"].removeprefix("Value error, ")
-            case _ if _SECRET.match(name):
+            case _ if name.startswith(_SECRETS):
                 words = problem["msg"]
             case _:
                 words = f"{problem['msg']} (got {problem['input']!r})"

@@ -7,7 +7,8 @@ import anyio
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway import headers
-from gateway.forward import Body
+from gateway.admission import Hold
+from gateway.endpoint import Body
 
 
 class ClientGone(Exception):
@@ -21,11 +22,11 @@ class Exchange:
     scope: Scope
     receive: Receive
     send: Send
+    hold: Hold
 
     @property
     def path(self) -> str:
-        raw = self.scope.get("raw_path") or self.scope["path"].encode()
-        return str(raw.decode("latin-1"))
+        return raw_path(self.scope)
 
     @property
     def query(self) -> str:
@@ -49,6 +50,11 @@ class Exchange:
                 return
 
 
+def raw_path(scope: Scope) -> str:
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return str(raw.decode("latin-1"))
+
+
 def announced(body: Body, uploaded: anyio.Event) -> Body:
     """The body; `uploaded` is set when all of it has been taken from the client."""
     if body is None or isinstance(body, bytes):
@@ -70,13 +76,19 @@ def streamed(exchange: Exchange) -> Body:
 
 
 async def read(exchange: Exchange, bytes_max: int) -> bytes | AsyncIterator[bytes]:
-    """The whole body; or, if it is larger than the limit, all of it as a stream."""
+    """The whole body; or, if it is larger than the limit, all of it as a stream. Raises Overloaded, before the first
+    byte is taken where the request says how many there are."""
     chunks = exchange.chunks()
+    announced = exchange.field(b"content-length") or ""
+    if announced.isdecimal() and int(announced) > bytes_max:
+        return chunks
+    exchange.hold.reserve(int(announced) if announced.isdecimal() else 0)
     taken: list[bytes] = []
     size = 0
     async for chunk in chunks:
-        taken.append(chunk)
         size += len(chunk)
+        exchange.hold.reserve(min(size, bytes_max))
+        taken.append(chunk)
         if size > bytes_max:
             return _chained(taken, chunks)
     return b"".join(taken)

@@ -25,11 +25,13 @@ def figures(counts: Tally) -> dict[str, Any]:
         "asked_of_cache": hits.total() + misses.total(),
         "hits": {"total": hits.total(), **{name: hits[name] for name in _HITS}},
         "hit_rate": _rate(hits, misses),
+        "stale_hits": counts["stale"],
         "misses": {"total": misses.total(), "by_reason": dict(misses)},
         "kinds": _kinds(counts, ""),
         "asked_afresh": counts["afresh"],
         "bypasses": {"total": bypasses.total(), "by_reason": dict(bypasses)},
         "errors": dict(_under(counts, "error/")),
+        "from_fallback": counts["fallback"],
         "stored": counts["stored"],
         "not_stored": dict(_under(counts, "unstored/")),
         "rules": {

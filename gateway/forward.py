@@ -2,11 +2,11 @@
 
 What breaks on one side breaks on the other: a client that leaves cancels the upstream's work, a reply
 that the upstream cuts short is cut short to the client (never ended cleanly, for SDKs take a clean end
-for the whole answer). The only file that uses httpx; it has never heard of a cache.
+for the whole answer). Which upstream is asked is decided here, too. It has never heard of a cache.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from http.cookiejar import DefaultCookiePolicy
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import httpx
@@ -16,82 +16,136 @@ from gateway import headers
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
 from gateway.delivery import Alter, Delivery, untouched
-from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from gateway.routing import Base
+from gateway.endpoint import Body, Endpoint, Outgoing, Raw
+from gateway.errors import UpstreamError
 
-Raw = Sequence[tuple[bytes, bytes]]
-Body = bytes | AsyncIterator[bytes] | None
+__all__ = ["Body", "Instead", "Outgoing", "Superseded", "Upstream"]
 
-# Servers like vLLM's close an idle connection after 5 s: one that is about to be closed must not be used again.
-_KEEP_ALIVE_S = 3.0
+# The second upstream may be asked in the place of a first that answers so.
+_ELSEWHERE = frozenset((429, 502, 503, 504))
+# RFC 5861, section 4: an older answer may stand in for these.
+_STANDS_IN = frozenset((500, 502, 503, 504))
+
+# Asked when the upstream failed and nothing has been passed on, with the trouble in one word: whether somebody else
+# answers the client.
+Instead = Callable[[str], Awaitable[bool]]
+
+
+class Superseded(Exception):
+    """The upstream failed, and the client is answered by somebody else."""
+
+
+async def nobody(trouble: str) -> bool:
+    return False
 
 
 class Upstream:
-    """The endpoint that serves the model, and the connections to it."""
+    """The endpoint that serves the model, and the second one where there is one."""
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
-        self._url = httpx.URL(settings.upstream)
-        self._base = Base.of(self._url.raw_path.decode("ascii").partition("?")[0])
         self._monotonic = monotonic
-        timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
-        limits = httpx.Limits(
-            max_connections=settings.upstream_connections_max,
-            max_keepalive_connections=100,
-            keepalive_expiry=_KEEP_ALIVE_S,
-        )
         # The environment names proxies for the machine's own traffic; this is the clients'. Its certificates count.
         trusted = httpx.create_ssl_context(trust_env=True)
-        self._client = httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False)
-        # One client's cookies must never travel with another's request.
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._first = Endpoint(settings.upstream, settings, trusted, monotonic)
+        self._fallback: Endpoint | None = None
+        if settings.upstream_fallback is not None:
+            key = settings.upstream_fallback_key
+            secret = None if key is None else key.get_secret_value()
+            self._fallback = Endpoint(settings.upstream_fallback, settings, trusted, monotonic, secret)
+        self._on_errors = settings.upstream_fallback_on == "errors"
+        self._same = settings.upstream_fallback_same
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._first.close()
+        if self._fallback is not None:
+            await self._fallback.close()
 
     def target(self, path: str) -> str:
         """The path that the upstream is asked for a client's path."""
-        return self._base.target(path)
+        return self._first.target(path)
 
-    def request(self, method: str, path: str, query: str, fields: Raw, body: Body) -> httpx.Request:
-        """`path` and `query` go out as they came, still percent-encoded: `target` keeps httpx from rewriting them."""
-        target = self.target(path) + (f"?{query}" if query else "")
-        return httpx.Request(
-            method,
-            self._url.copy_with(path="/"),
-            headers=list(fields),
-            content=body,
-            extensions={"target": target.encode("latin-1")},
-        )
+    def report(self) -> dict[str, Any]:
+        """Each upstream's breaker."""
+        return {"first": self._first.report()} | ({"fallback": self._fallback.report()} if self._fallback else {})
 
     async def relay(
         self,
-        request: httpx.Request,
+        outgoing: Outgoing,
         send: Send,
-        own_headers: Callable[[int], Raw],
+        own_headers: Callable[[int, bool], Raw],
         tap: Tap,
         ending: Callable[[], None],
         alter: Alter = untouched,
+        instead: Instead = nobody,
     ) -> Answered:
-        """The reply, passed on as it comes, but for what `alter` does to it. `ending` is called, once or more, before
-        the client can know its end. Raises UpstreamError as long as nothing has been passed on."""
+        """The reply, passed on as it comes, but for what `alter` does to it. `own_headers` is given its status, and
+        whether it is the second upstream's. `ending` is called, once or more, before the client can know its end. As
+        long as nothing has been passed on, raises UpstreamError, or Superseded if `instead` says so."""
         begun = self._monotonic()
-        with _in_our_words(request):
-            response = await self._client.send(request, stream=True)
+        try:
+            response, endpoint = await self._answered(outgoing)
+        except UpstreamError as error:
+            if await instead(error.code):
+                raise Superseded from error
+            raise
         fields, status = response.headers.raw, response.status_code
         client = Delivery(send, self._monotonic, alter)
         try:
             if not 200 <= status <= 599:  # nothing that a server may send on
                 raise UpstreamError(f"the upstream answered with the status {status}, which HTTP does not have")
-            await client.begin(status, [*headers.to_client(fields, status), *own_headers(status)])
+            if status in _STANDS_IN and await instead(f"status-{status}"):
+                raise Superseded
+            second = endpoint is self._fallback
+            await client.begin(status, [*headers.to_client(fields, status), *own_headers(status, second)])
             complete = await _pass_on(response, client, tap, ending)
         finally:
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
+            await _close(response)
         # A client that reads slowly is not the upstream's doing.
         seconds = self._monotonic() - begun - client.seconds
         ending()
         await (client.end() if complete else client.break_off())
-        return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds)
+        elsewhere = second and not self._same
+        return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds, elsewhere)
+
+    async def _answered(self, outgoing: Outgoing) -> tuple[httpx.Response, Endpoint]:
+        """The head of the first's reply; or of the second's, where the first was not reached at all, or is in trouble
+        and the settings say so. If both fail, what the first said counts."""
+        if self._fallback is None:
+            return await self._first.send(outgoing), self._first
+        try:
+            response = await self._first.send(outgoing)
+        except UpstreamError as error:
+            if not error.nothing_sent:
+                raise
+            try:
+                return await self._fallback.send(outgoing), self._fallback
+            except UpstreamError as second:
+                raise error from second
+        if not (self._on_errors and response.status_code in _ELSEWHERE and outgoing.is_whole):
+            return response, self._first
+        return await self._or_elsewhere(response, self._fallback, outgoing)
+
+    async def _or_elsewhere(
+        self, response: httpx.Response, fallback: Endpoint, outgoing: Outgoing
+    ) -> tuple[httpx.Response, Endpoint]:
+        """The second's reply, unless it is in trouble as well."""
+        try:
+            other = await fallback.send(outgoing)
+        except UpstreamError:
+            return response, self._first
+        except BaseException:
+            await _close(response)
+            raise
+        if other.status_code in _ELSEWHERE:
+            await _close(other)
+            return response, self._first
+        await _close(response)
+        return other, fallback
+
+
+async def _close(response: httpx.Response) -> None:
+    with anyio.CancelScope(shield=True):
+        await response.aclose()
 
 
 async def _pass_on(response: httpx.Response, client: Delivery, tap: Tap, ending: Callable[[], None]) -> bool:
@@ -109,26 +163,3 @@ async def _pass_on(response: httpx.Response, client: Delivery, tap: Tap, ending:
     except (httpx.TransportError, httpx.StreamError):
         return False
     return True
-
-
-class _in_our_words:
-    """httpx's exceptions in, ours out."""
-
-    def __init__(self, request: httpx.Request) -> None:
-        self._where = f"{request.url.scheme}://{request.url.netloc.decode()}"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        match error:
-            case httpx.ConnectTimeout():
-                raise UpstreamTimeout(f"no connection to the upstream {self._where} in time") from error
-            case httpx.PoolTimeout():
-                raise UpstreamTimeout("every connection to the upstream is in use") from error
-            case httpx.TimeoutException():
-                raise UpstreamTimeout(f"the upstream {self._where} sent nothing for too long") from error
-            case httpx.ConnectError():
-                raise UpstreamUnreachable(f"the upstream {self._where} cannot be reached: {error}") from error
-            case httpx.TransportError():
-                raise UpstreamError(f"the upstream {self._where} broke off before it answered") from error

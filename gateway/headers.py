@@ -3,6 +3,7 @@
 Raw headers are lists of (name, value) bytes, names in lower case, as ASGI gives them.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -116,6 +117,14 @@ def credential(headers: Raw) -> bytes:
     return b"\n".join(found or sorted(b"cookie:" + value for name, value in headers if name == b"cookie"))
 
 
+def with_key(headers: Raw, key: str) -> list[tuple[bytes, bytes]]:
+    """With this credential in place of whatever says who is asking, under the name that the client's had."""
+    kept = [field for field in headers if not _CREDENTIAL.match(field[0]) and field[0] != b"cookie"]
+    plain = [name for name, _ in headers if name in (b"x-api-key", b"api-key")]
+    bare = key.encode()
+    return [*kept, (plain[0], bare) if plain else (b"authorization", b"Bearer " + bare)]
+
+
 def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
     """Header fields and query that may lead to another answer, for the key."""
     found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _PARTITIONS]
@@ -160,7 +169,8 @@ def wishes(headers: Raw) -> Wishes:
         no_store="no-store" in directives,
         only_if_cached="only-if-cached" in directives,
         max_age_s=_seconds(directives["max-age"]) if "max-age" in directives else None,
-        min_fresh_s=_seconds(directives["min-fresh"], unreadable=float("inf")) if "min-fresh" in directives else 0.0,
+        min_fresh_s=_seconds(directives["min-fresh"], unreadable=math.inf) if "min-fresh" in directives else 0.0,
+        stale_if_error_s=_seconds(directives["stale-if-error"]) if "stale-if-error" in directives else math.inf,
     )
 
 

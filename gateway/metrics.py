@@ -5,7 +5,7 @@ for. Tenants are in the ledger only: there may be as many as there are keys.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -40,6 +40,8 @@ class Metrics:
         self._misses = counter("misses", "Requests that the cache had no answer for", "reason")
         self._bypasses = counter("bypasses", "Requests that the cache was not asked for", "reason")
         self._kinds = counter("question_kinds", "Requests that the cache was asked for", "kind", "hit")
+        self._stale = counter("stale_hits", "Answers past their time in the place of an upstream that failed")
+        self._fallback = counter("fallback", "Requests that the second upstream answered")
         self._errors = counter("errors", "Requests that ended with an error of the gateway or without an end", "code")
         self._stored = counter("stored", "Answers stored")
         self._unstored = counter("unstored", "Answers not stored", "reason")
@@ -81,6 +83,8 @@ class Metrics:
         if hit_class.is_hit or hit_class is HitClass.MISS:
             for kind in outcome.kinds:
                 self._kinds.labels(kind, _word(hit_class.is_hit)).inc()
+        self._stale.inc(outcome.stale)
+        self._fallback.inc(outcome.fallback)
         if outcome.error:
             self._errors.labels(outcome.error).inc()
         if outcome.stored:
@@ -143,12 +147,17 @@ class State(Collector):
         size: Callable[[], Size],
         near: Callable[[], bool],
         disk: Callable[[], int | None],
+        upstreams: Callable[[], dict[str, Any]],
+        load: Callable[[], dict[str, Any]],
     ) -> None:
-        """`disk` gives the bytes that are free; None where there is none."""
+        """`disk` gives the bytes that are free; None where there is none. `upstreams` and `load` as `/cache/health`
+        reports them."""
         self._version, self._mode = version, mode
         self._size = size
         self._near = near
         self._disk = disk
+        self._upstreams = upstreams
+        self._load = load
 
     def collect(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("lookalike_info", "This gateway; always 1", labels=("version", "mode"))
@@ -164,6 +173,17 @@ class State(Collector):
         yield CounterMetricFamily("lookalike_store_evicted", "Answers that went for lack of room", size.evicted)
         yield CounterMetricFamily("lookalike_store_expired", "Answers that went for their age", size.expired)
         yield CounterMetricFamily("lookalike_store_set_aside", "Answers found damaged and set aside", size.set_aside)
+        load = self._load()
+        yield GaugeMetricFamily("lookalike_requests_in_flight", "Requests in flight", load["requests"])
+        yield GaugeMetricFamily("lookalike_held_bytes", "Memory for bodies in flight", load["held_bytes"])
+        yield GaugeMetricFamily("lookalike_held_bytes_max", "Beyond it requests are refused", load["held_bytes_max"])
+        yield CounterMetricFamily("lookalike_shed", "Requests refused for lack of memory", load["shed"])
+        refusing = GaugeMetricFamily("lookalike_breaker_open", "Whether an upstream is not asked", labels=("upstream",))
+        opened = CounterMetricFamily("lookalike_breaker_opened", "Times that it came to that", labels=("upstream",))
+        for name, report in self._upstreams().items():
+            refusing.add_metric((name,), report["breaker"] in ("open", "half-open"))
+            opened.add_metric((name,), report["opened"])
+        yield from (refusing, opened)
 
 
 def _word(truth: bool) -> str:

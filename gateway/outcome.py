@@ -75,6 +75,8 @@ class Outcome:
     saved: Saved | None = None  # of a hit; in shadow mode, of a would-be hit that was compared
     served_age_s: float | None = None
     spent: Spent = Spent()
+    stale: bool = False  # a hit past its time, in the place of an upstream that failed
+    fallback: bool = False  # the second upstream answered
     shadow: WouldServe | None = None
     observed: Observation | None = None
     tags: tuple[str, ...] = ()  # of the rules that held

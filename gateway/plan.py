@@ -7,14 +7,14 @@ what a request asks and what the cache holds. What becomes of the upstream's ans
 import functools
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from cache.entry import Entry
 from cache.errors import CorruptRow
 from cache.flight import Landings
 from cache.keys import Scope, ask
-from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb
+from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb, never
 from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
@@ -32,7 +32,8 @@ from gateway.headers import seals_body
 from gateway.hits import Hits, Served
 from gateway.keep import Storing
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Unstored, Usage, Wishes
-from gateway.strictness import Demand, demands, unfit
+from gateway.stale import StandIn
+from gateway.strictness import Demand, demands, staleness, unfit
 from gateway.watch import Shadow, Watch, would_serve
 
 log = logging.getLogger("lookalike")
@@ -54,10 +55,12 @@ class Serve:
 @dataclass(frozen=True, slots=True)
 class Forward:
     """Ask the upstream; read its answer if there is a `storing` that wants it. The trail says why. `body`, where there
-    is one, goes to the upstream in place of the client's: the same but for pictures."""
+    is one, goes to the upstream in place of the client's: the same but for pictures. `stand_in` may know an answer if
+    the upstream fails."""
 
     storing: Storing | None = None
     body: bytes | None = None
+    stand_in: StandIn[Serve] | None = None
 
     @property
     def reading(self) -> Storing | None:
@@ -147,19 +150,43 @@ class Planner:
             return await self._shadowed(forward, storing, found, terms, trail)
         match found:
             case Exact() | Pixel() | Near():
-                with stage("serve"):
-                    rendered = await self._rendered(dialect, question, found, trail)
-                if rendered is None:
-                    trail.doubt = Doubt.UNREADABLE
-                    return forward
-                trail.found(found)
-                trail.request = asked.exact
-                return Serve(rendered, self.hits.add(asked.exact, trail.hit or "", found.entry), storing)
+                if serve := await self._serve(found, storing, terms, trail):
+                    return serve
+                trail.doubt = Doubt.UNREADABLE
             case Miss(doubt, similarity):
                 trail.doubt, trail.similarity = doubt, similarity
-                return forward
             case _:
                 assert_never(found)
+        return replace(forward, stand_in=self._stand_in(storing, terms, wishes, trail))
+
+    async def _serve(self, found: Hit, storing: Storing, terms: Terms, trail: Trail) -> Serve | None:
+        """None if this version cannot read the answer."""
+        with terms.stage("serve"):
+            rendered = await self._rendered(storing.dialect, storing.question, found, trail)
+        if rendered is None:
+            return None
+        trail.found(found)
+        trail.request = storing.asked.exact
+        return Serve(rendered, self.hits.add(storing.asked.exact, trail.hit or "", found.entry), storing)
+
+    def _stand_in(self, storing: Storing, terms: Terms, wishes: Wishes, trail: Trail) -> StandIn[Serve] | None:
+        """The same lookup once more if the upstream fails, and then past an answer's time; None if it may not be."""
+        stale_s = staleness(self._settings.stale_if_error_s, wishes)
+        if not stale_s:
+            return None
+
+        def fit(entry: Entry) -> Doubt | None:
+            return unfit(entry, storing.question, wishes, self._clock(), stale_s)
+
+        async def find(trouble: str) -> Serve | None:
+            lenient = replace(terms, fit=fit, over=never)
+            found = await self._look(storing, lenient)  # and so by every rule there is for looking
+            serve = None if isinstance(found, Miss) else await self._serve(found, storing, terms, trail)
+            if serve is not None:
+                trail.stood_in(trouble, self._clock())
+            return serve
+
+        return StandIn(find)
 
     async def _read(self, dialect: Dialect, call: Call) -> Question:
         read = functools.partial(dialect.parse, call)
@@ -173,11 +200,16 @@ class Planner:
             return unfit(entry, question, wishes, self._clock())
 
         limit = self._settings.limit(demand.scrutiny)
-        return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit, stage)
+        timeout_s = self._settings.embed_timeout_s
+        return Terms(_RUNGS[demand.mode], demand.threshold, fit, timeout_s, limit, stage, self._is_over)
+
+    def _is_over(self, entry: Entry) -> bool:
+        """Stored answers are kept for a while past their time."""
+        return not entry.fresh(self._clock())
 
     async def _look(self, storing: Storing, terms: Terms) -> Found:
         store, asked = self._store, storing.asked
-        if not await store.exact(asked.exact):
+        if (found := await store.exact(asked.exact)) is None or terms.over(found):
             await self._landings.settled(asked.partition, _LANDING_WAIT_S)
         return await climb(store, asked, storing.looks, terms, self._workers.run)
 

@@ -4,6 +4,7 @@
 reply was not kept. Each reason is one word, the same in header, log line, statistics, docs and tests.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,6 +46,7 @@ class Unstored(StrEnum):
 
     NO_STORE = "no-store"  # the caller asked for it
     STATUS = "upstream-status"
+    OTHER_UPSTREAM = "other-upstream"  # the second one, which may serve other weights
     CUT_SHORT = "cut-short"  # the upstream or the client went away before the end
     ERROR_IN_REPLY = "error-in-reply"
     MALFORMED = "malformed-reply"
@@ -119,6 +121,7 @@ class Wishes:
     only_if_cached: bool = False
     max_age_s: float | None = None
     min_fresh_s: float = 0.0
+    stale_if_error_s: float = math.inf  # how far past its time an answer may be, where the upstream fails (RFC 5861)
 
 
 @dataclass(frozen=True, slots=True)

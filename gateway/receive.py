@@ -14,12 +14,14 @@ from cache.stores.base import Clock
 from gateway import headers
 from gateway.account import Account, Trail
 from gateway.acting import Actors, Asking
+from gateway.admission import Admission
 from gateway.config import Settings
 from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
+from gateway.endpoint import Body
 from gateway.errors import GatewayError
-from gateway.exchange import ClientGone, Exchange, read, streamed
-from gateway.forward import Body, Upstream
+from gateway.exchange import ClientGone, Exchange, raw_path, read, streamed
+from gateway.forward import Superseded, Upstream
 from gateway.plan import Forward, Planner, Serve, refuse_to_forward
 from gateway.question import Bypass, Call
 from gateway.relay import Relay
@@ -42,6 +44,7 @@ class Gateway:
         secret: bytes,
         clock: Clock,
         monotonic: Clock,
+        admission: Admission,
         tracing: Tracing | None = None,
     ) -> None:
         self._settings = settings
@@ -54,16 +57,17 @@ class Gateway:
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
         self._clock = clock
         self._monotonic = monotonic
+        self._admission = admission
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
-        exchange = Exchange(scope, receive, send)
-        trail = Trail(scope["method"], exchange.path, self._monotonic())
-        trail.trace = self._tracing.begin(exchange.fields) if self._tracing else None
+        trail = Trail(scope["method"], raw_path(scope), self._monotonic())
+        trail.trace = self._tracing.begin(scope["headers"]) if self._tracing else None
         dialect = claim(scope["method"], scope["path"])
         try:
-            await self._answer(exchange, dialect, trail)
+            with self._admission.entered() as hold:
+                await self._answer(Exchange(scope, receive, send, hold), dialect, trail)
         except ClientGone:
             trail.error = "client-gone"
         except GatewayError as error:
@@ -96,21 +100,31 @@ class Gateway:
         plan = await self._planner.plan(dialect, call, wishes, trail)
         question = plan.storing.question if plan.storing is not None else None
         asking = Asking(name, not wishes.no_store, body, question.prompt if question else None)
-        acting = await self._actors.facing(dialect, trail, asking)
         match plan:
-            case Serve(rendered, storing=storing) as serving:
-                if acting is not None:
-                    with trail.stage("rules", self._monotonic):
-                        rendered = self._actors.served(acting, rendered, storing.question.stream, trail)
-                self._account.ending(trail)
-                with trail.stage("serve", self._monotonic):
-                    await serve(exchange.send, rendered, trail, name, self._clock())
-                if acting is not None:
-                    self._actors.delivered(acting, trail)
-                await self._planner.served(serving)
+            case Serve() as serving:
+                await self._serve(exchange, dialect, serving, asking, trail)
             case Forward() as forward:
-                await self._relay.forward(exchange, forward.body or body, trail, forward, acting)
+                acting = await self._actors.facing(dialect, trail, asking)
+                try:
+                    await self._relay.forward(exchange, forward.body or body, trail, forward, acting)
+                except Superseded:
+                    assert forward.stand_in is not None
+                    assert forward.stand_in.answer is not None
+                    await self._serve(exchange, dialect, forward.stand_in.answer, asking, trail)
         return None
+
+    async def _serve(self, exchange: Exchange, dialect: Dialect, serving: Serve, asking: Asking, trail: Trail) -> None:
+        rendered = serving.rendered
+        acting = await self._actors.facing(dialect, trail, asking)
+        if acting is not None:
+            with trail.stage("rules", self._monotonic):
+                rendered = self._actors.served(acting, rendered, serving.storing.question.stream, trail)
+        self._account.ending(trail)
+        with trail.stage("serve", self._monotonic):
+            await serve(exchange.send, rendered, trail, asking.request, self._clock())
+        if acting is not None:
+            self._actors.delivered(acting, trail)
+        await self._planner.served(serving)
 
     def _call(self, exchange: Exchange, body: bytes) -> Call:
         tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()

@@ -15,8 +15,9 @@ from gateway.capture import Answered, Tap
 from gateway.config import Settings
 from gateway.delivery import Alterations
 from gateway.dialects.framing import Editor
+from gateway.endpoint import Body, Outgoing
 from gateway.exchange import ClientGone, Exchange, announced
-from gateway.forward import Body, Upstream
+from gateway.forward import Superseded, Upstream, nobody
 from gateway.keep import Keeper, Storing
 from gateway.plan import Forward
 from gateway.question import Unstored
@@ -67,7 +68,7 @@ class Relay:
                     tasks.start_soon(self._keeper.prepare, reading)
                 uploaded = anyio.Event()
                 sending = announced(body, uploaded)
-                relay = functools.partial(self._relay, exchange, sending, trail, reading, acting, landing)
+                relay = functools.partial(self._relay, exchange, sending, trail, forward, acting, landing)
                 outcome = await _while_connected(exchange, uploaded, relay)
                 if reading is not None and isinstance(outcome, Answered):
                     await self._keeper.finish(reading, outcome, trail)
@@ -79,7 +80,8 @@ class Relay:
                 if acting is not None:
                     self._actors.delivered(acting, trail)
             case Exception():
-                if reading is not None and reading.keep:
+                kept_from = reading is not None and reading.keep and not isinstance(outcome, Superseded)
+                if kept_from:
                     trail.unstored = Unstored.CUT_SHORT
                 raise outcome
             case _:
@@ -90,10 +92,11 @@ class Relay:
         exchange: Exchange,
         body: Body,
         trail: Trail,
-        reading: Storing | None,
+        forward: Forward,
         acting: Acting | None,
         landing: ExitStack,
     ) -> Answered:
+        reading = forward.reading
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         if acting is not None:
             fields = headers.uncoded(fields)
@@ -103,11 +106,12 @@ class Relay:
         if isinstance(body, bytes):
             fields = headers.fitting(fields, len(body))
         sent = fields if trail.trace is None else trail.trace.upstream(fields)
-        request = self._upstream.request(exchange.scope["method"], exchange.path, exchange.query, sent, body)
+        outgoing = Outgoing(exchange.scope["method"], exchange.path, exchange.query, sent, body)
         under_way = False
         begun_s = self._monotonic()
 
-        def own_headers(status: int) -> headers.Raw:
+        def own_headers(status: int, second: bool) -> headers.Raw:
+            trail.upstream = "fallback" if second else None
             trail.passed("upstream_first_byte", begun_s, self._monotonic())
             trail.status, now_s = status, self._clock()
             if reading is not None:
@@ -129,8 +133,9 @@ class Relay:
             editors = [hiding] if hiding is not None and headers.is_plain_stream(sent) else []
             return Alterations(sent, editors) if acting is None else acting.altered(status, sent, editors)
 
-        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0)
-        answered = await self._upstream.relay(request, exchange.send, own_headers, tap, ending, alter)
+        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0, exchange.hold.take)
+        instead = nobody if forward.stand_in is None else forward.stand_in.stands_in
+        answered = await self._upstream.relay(outgoing, exchange.send, own_headers, tap, ending, alter, instead)
         trail.passed("upstream", begun_s, begun_s + answered.seconds)
         return answered
 

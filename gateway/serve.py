@@ -39,6 +39,8 @@ def cache_headers(trail: Trail, now_s: float) -> list[tuple[bytes, bytes]]:
     fields = [(b"cache-status", trail.cache_status(now_s).encode())]
     if trail.similarity is not None:
         fields.append((b"x-lookalike-similarity", f"{trail.similarity:.4f}".encode()))
+    if trail.upstream is not None:
+        fields.append((b"x-lookalike-upstream", trail.upstream.encode()))
     if trail.shadow is not None:
         fields.append((b"x-lookalike-shadow", trail.shadow.header().encode()))
     return fields
@@ -50,7 +52,10 @@ async def refuse(send: Send, error: GatewayError, dialect: Dialect, trail: Trail
     body = dialect.error(error.status, error.code, f"{CACHE_NAME}: {error}")
     forwarded = isinstance(error, UpstreamError)
     status = trail.cache_status(now_s) if forwarded else f"{CACHE_NAME}; detail={error.code}"
-    await respond(send, error.status, "application/json", body, [(b"cache-status", status.encode())])
+    fields = [(b"cache-status", status.encode())]
+    if error.retry_after_s is not None:
+        fields.append((b"retry-after", str(error.retry_after_s).encode()))
+    await respond(send, error.status, "application/json", body, fields)
 
 
 async def respond(send: Send, status: int, media_type: str, body: bytes, headers: Headers) -> None:

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -18,13 +19,15 @@ from embeddings.base import EmbedderUnavailable
 from embeddings.batching import Failed
 from gateway import logs
 from gateway.admin.policy import policy
-from gateway.app import create_app, open_store, product_version, shadow_file
+from gateway.app import Running, create_app, open_store, product_version, shadow_file
 from gateway.config import Settings
+from gateway.drain import Server
 from gateway.errors import ConfigError
 from gateway.question import Mode
+from gateway.reload import on_hangup
 
 _BACKLOG = 2048
-_DRAIN_S = 30
+_DRAIN_S = 30.0
 # Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed door.
 _KEEP_ALIVE_S = 75
 # Worker threads decode and compare pictures beside the event loop. At Python's 5 ms, each of them can hold up
@@ -32,9 +35,11 @@ _KEEP_ALIVE_S = 75
 _SWITCH_S = 0.0005
 
 
-def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
+def server(
+    app: ASGIApp, host: str, port: int, drain_s: float = _DRAIN_S, draining: Callable[[], None] = lambda: None
+) -> Server:
     """Without uvicorn's own Server and Date fields: a reply carries the upstream's. WebSockets are not relayed."""
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             host=host,
@@ -45,18 +50,21 @@ def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             server_header=False,
             date_header=False,
             log_config=None,
-            timeout_graceful_shutdown=_DRAIN_S,
             timeout_keep_alive=_KEEP_ALIVE_S,
-        )
+        ),
+        drain_s,
+        draining,
     )
 
 
-def run(settings: Settings, console: Console) -> None:
-    """Serve until told to stop. Exits with 1, and a reason in words, if the gateway cannot start."""
+def run(settings: Settings, console: Console, load: Callable[[], Settings]) -> None:
+    """Serve until told to stop; `load` reads the settings again when they may have changed. Exits with 1, and a reason
+    in words, if the gateway cannot start."""
     logs.configure(settings.log_format, settings.log_level)
     sys.setswitchinterval(_SWITCH_S)
+    _open_more_files()
     try:
-        _loop_runner().run(_serve(settings, console))
+        _loop_runner().run(_serve(settings, load, console))
     except ConfigError as error:
         console.print(f"[red]The gateway cannot start:[/] {error}", highlight=False)
         sys.exit(1)
@@ -70,14 +78,15 @@ def run(settings: Settings, console: Console) -> None:
         return
 
 
-async def _serve(settings: Settings, console: Console) -> None:
+async def _serve(settings: Settings, load: Callable[[], Settings], console: Console) -> None:
     policy(settings)  # before anything is opened
     with _listener(settings.host, settings.port) as listener:
         store = open_store(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{listener.getsockname()[1]}"
         app = create_app(settings, store)
-        listening = server(app, settings.host, settings.port)
+        running: Running = app.state.running
+        listening = server(app, settings.host, settings.port, settings.drain_s, running.drain)
         console.print(
             f"lookalike {product_version()} in front of {settings.upstream}\n"
             f"  point your client's base_url at  {address}/v1\n"
@@ -88,7 +97,8 @@ async def _serve(settings: Settings, console: Console) -> None:
         )
         why: list[str] = []
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_without_embedder, app.state.running.embedding.ready, listening, why)
+            tasks.start_soon(_stop_without_embedder, running.embedding.ready, listening, why)
+            tasks.start_soon(on_hangup, running.live, load, running.reload)
             await listening.serve(sockets=[listener])
             tasks.cancel_scope.cancel()
     if why:
@@ -122,6 +132,17 @@ async def _stop_without_embedder(
             listening.should_exit = True
 
 
+def _open_more_files() -> None:
+    """A request takes two connections, and many systems allow a process 1,024 files unless it asks for more."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _loop_runner() -> asyncio.Runner:
     try:
         import uvloop
@@ -133,11 +154,11 @@ def _loop_runner() -> asyncio.Runner:
 class InThread:
     """An application served on loopback from a thread of its own, for the demo, the benchmarks and the tests."""
 
-    def __init__(self, make: Callable[[], Awaitable[ASGIApp]]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[ASGIApp]], port: int = 0) -> None:
         self._make = make
-        self._socket = _listener("127.0.0.1", 0)
+        self._socket = _listener("127.0.0.1", port)
         self._ready = threading.Event()
-        self._server: uvicorn.Server | None = None
+        self._server: Server | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="lookalike-server", daemon=True)
 

@@ -117,11 +117,17 @@ DEFAULT_KINDS: Final = (
 )
 
 
-def unfit(entry: Entry, question: Question, wishes: Wishes, now_s: float) -> Doubt | None:
-    """What is against serving this entry to this caller, whatever its pictures are."""
+def staleness(allowed_s: float, wishes: Wishes) -> float:
+    """Seconds past its time at which an answer may still serve this caller, if the upstream fails."""
+    return 0.0 if wishes.min_fresh_s else min(allowed_s, wishes.stale_if_error_s)
+
+
+def unfit(entry: Entry, question: Question, wishes: Wishes, now_s: float, stale_s: float = 0.0) -> Doubt | None:
+    """What is against serving this entry to this caller, whatever its pictures are. `stale_s`: how far past its time
+    it may be."""
     if wishes.max_age_s is not None and entry.age_s(now_s) > wishes.max_age_s:
         return Doubt.STALE
-    if entry.expires_s - now_s < wishes.min_fresh_s:
+    if entry.expires_s + stale_s - now_s < wishes.min_fresh_s:
         return Doubt.STALE
     if question.needs_usage and entry.streamed and entry.tokens_out is None:
         return Doubt.NO_USAGE

@@ -40,6 +40,10 @@ def tally(outcome: Outcome) -> Tally:
     _class(made, outcome)
     if outcome.error:
         made[f"error/{outcome.error}"] += 1
+    if outcome.stale:
+        made["stale"] += 1
+    if outcome.fallback:
+        made["fallback"] += 1
     if outcome.stored:
         made["stored"] += 1
         for size in outcome.evidence_bytes:

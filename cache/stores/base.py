@@ -56,7 +56,8 @@ class Size:
 
 
 class Store(Protocol):
-    """Rows and vectors of stored answers. An expired entry is never returned by any method."""
+    """Rows and vectors of stored answers. An entry that has expired by the store's clock is never returned by any
+    method. Who wants entries kept past their time gives a clock that is behind by as much, and asks `Entry.fresh`."""
 
     async def asked(self, partition: str) -> bool:
         """Whether this question has any answer in this scope: False is a certain miss."""

@@ -29,10 +29,12 @@ async def live(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """200 while requests are served. With `?embedder=1`, 503 until the embedder has been loaded (or will not be): for
-    a rollout that should not take the place of a warm gateway too early."""
+    """200 while requests are served, 503 once the gateway was told to stop. With `?embedder=1`, 503 until the embedder
+    has been loaded (or will not be): for a rollout that should not take the place of a warm gateway too early."""
     running = request.app.state.running
     state = describe(running.embedding.state)
+    if running.draining:
+        return JSONResponse({"status": "draining", "embedder": state}, 503)
     waiting = request.query_params.get("embedder") == "1" and isinstance(running.embedding.state, Loading)
     return JSONResponse({"status": "not-ready" if waiting else "ready", "embedder": state}, 503 if waiting else 200)
 
@@ -42,7 +44,8 @@ async def health(request: Request) -> Response:
     running = request.app.state.running
     size, room = running.store.size(), await anyio.to_thread.run_sync(_disk, running.settings)
     store = {"kind": running.settings.store, "entries": size.entries, "set_aside": size.set_aside}
-    problems = _problems(running.embedding.state, room)
+    upstreams = running.upstream.report()
+    problems = _problems(running.embedding.state, room, upstreams)
     if request.query_params.get("check") == "store":
         store["wrong"] = wrong = await _check(running.store)
         problems += [f"the store: {each}" for each in wrong]
@@ -53,6 +56,8 @@ async def health(request: Request) -> Response:
             "version": running.version,
             "uptime_s": round(running.monotonic() - running.started_s, 1),
             "upstream": running.settings.upstream,
+            "upstreams": upstreams,
+            "load": running.admission.report(),
             "mode": running.settings.mode,
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
@@ -70,8 +75,9 @@ async def _check(store: Any) -> list[str]:
     return wrong
 
 
-def _problems(state: State, room: dict[str, int] | None) -> list[str]:
-    problems = []
+def _problems(state: State, room: dict[str, int] | None, upstreams: dict[str, dict[str, Any]]) -> list[str]:
+    down = [name for name, report in upstreams.items() if report["breaker"] in ("open", "half-open")]
+    problems = [f"the {name} upstream fails, and is not asked for a moment (its breaker is open)" for name in down]
     if isinstance(state, Failed):
         problems.append(f"no near hits: {state.why}")
     if room is not None and room["free_bytes"] < _FREE_BYTES_MIN:

@@ -48,6 +48,8 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "webhooks": running.outbox.report(),
             "classifiers": running.labels.report(),
             "prices": prices or "unknown",
+            "upstreams": running.upstream.report(),
+            "load": running.admission.report(),
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }
     )

@@ -413,3 +413,38 @@ async def test_an_embedder_that_takes_too_long_is_not_waited_for() -> None:
     found = await climb(store, asked(RECODED), Hanging(RECODED), replace(terms(), embed_timeout_s=0.01), Guarding())
 
     assert found == Miss(Doubt.EMBEDDER_BUSY)
+
+
+# Past its time
+
+
+def over(*names: str) -> Terms:
+    """Terms under which the entries put by these names are past their time."""
+    return replace(terms(), over=lambda entry: entry.id in {f"id-{name}" for name in names})
+
+
+async def test_what_is_over_is_passed_by_on_every_rung() -> None:
+    store = await holding(stored(CARD, name="old"))
+
+    assert Miss(Doubt.STALE) == await look_up(store, CARD, under=over("old"))
+    assert Miss(Doubt.NEW_PICTURE) == await look_up(store, RECODED, under=over("old"))
+    assert Miss(Doubt.STALE) == await look_up(store, CARD, under=replace(over("old"), highest=Rung.EXACT))
+    assert isinstance(await look_up(store, CARD), Exact)
+
+
+async def test_what_is_over_keeps_no_living_answer_from_being_found() -> None:
+    recoded = stored(RECODED, name="new")
+    store = await holding(stored(CARD, name="old"), recoded)
+    found = await look_up(store, CARD, under=over("old"))
+
+    assert isinstance(found, Near)
+    assert found.entry == recoded.entry
+
+
+async def test_entries_that_are_over_take_no_place_among_the_candidates() -> None:
+    copies = [stored(CARD, name=f"old-{number}", exact=f"exact-{number}") for number in range(3)]
+    store = await holding(*copies, stored(CARD, name="new", exact="exact-new"))
+    found = await look_up(store, RECODED, under=over("old-0", "old-1", "old-2"))
+
+    assert isinstance(found, Near)
+    assert found.entry.id == "id-new"

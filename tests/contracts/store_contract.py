@@ -255,6 +255,25 @@ class StoreContract:
         clock.now_s += 1
         assert await ids(store, unit(1)) == []
 
+    async def test_by_a_clock_that_is_behind_an_entry_is_kept_past_its_time(self, tmp_path: Path) -> None:
+        clock = Clock(940.0)  # it is 1,000
+        store = self.open(tmp_path / "behind", clock, BYTES_MAX)
+        await store.put(record("a", unit(1), expires_s=2_000.0))
+        clock.now_s = 1_999.9
+        found = await store.exact("exact-a")
+        assert found is not None
+        assert not found.fresh(clock.now_s + 60)
+        assert found == await store.pixel("pixel-a")
+        assert await ids(store, unit(1)) == ["id-a"]
+        assert await store.evidence("id-a") == (b"what the guard needs",)
+        assert await store.reply("id-a") == b"reply of a"
+
+        clock.now_s = 2_000.0
+        assert await store.exact("exact-a") is None
+        assert await ids(store, unit(1)) == []
+        assert store.size().expired == 1
+        await store.close()
+
     async def test_an_answer_that_is_over_already_is_not_found(self, store: Store, clock: Clock) -> None:
         await store.put(record("a", unit(1), expires_s=clock.now_s))
 

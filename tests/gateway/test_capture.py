@@ -55,6 +55,10 @@ def coded(coding: str, body: bytes) -> Answered:
     return answered(body, (b"Content-Encoding", coding.encode()))
 
 
+def test_an_answer_of_another_upstream_is_not_kept() -> None:
+    assert kept(answered(elsewhere=True)) is Unstored.OTHER_UPSTREAM
+
+
 def raw_deflate(data: bytes) -> bytes:
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return deflater.compress(data) + deflater.flush()

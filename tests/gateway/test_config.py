@@ -10,6 +10,7 @@ from gateway.config import PREFIX, EmbeddingPrice, Price, Settings, load_setting
 from gateway.errors import ConfigError
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS
+from gateway.trouble import memory_bytes
 from tests.examples import examples
 
 UPSTREAM = "http://localhost:8000"
@@ -447,3 +448,34 @@ def test_what_makes_no_sense_there_is_refused_without_repeating_a_password(name:
 
     assert words.startswith(name)
     assert "secret" not in words
+
+
+# In trouble
+
+
+def test_what_concerns_a_second_upstream_needs_one() -> None:
+    for flags in ({"upstream_fallback_same": True}, {"upstream_fallback_on": "errors"}, {"upstream_fallback_key": "k"}):
+        assert "need upstream_fallback" in trouble(upstream=UPSTREAM, **flags)
+    second = {"upstream_fallback": "http://h/", "upstream_fallback_key": "k"}
+    assert "does not show" in trouble(upstream=UPSTREAM, upstream_fallback_same=True, **second)
+    assert load_settings(upstream=UPSTREAM, upstream_fallback="http://h/", upstream_fallback_key="k").upstream_fallback
+
+
+def test_its_key_is_never_repeated() -> None:
+    settings = load_settings(upstream=UPSTREAM, upstream_fallback="http://h", upstream_fallback_key="sk-secret")
+
+    assert "sk-secret" not in repr(settings)
+    assert "12345" not in trouble(upstream=UPSTREAM, upstream_fallback="http://h", upstream_fallback_key=12345)
+    assert "sk-secret" not in trouble(upstream=UPSTREAM, upstream_fallback="http://h:sk-secret@h")
+
+
+def test_memory_is_the_containers_where_that_is_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr("gateway.trouble._CGROUP", (tmp_path / "none", limit))
+    limit.write_text("max\n")
+    assert memory_bytes() > 64 * 2**20
+    limit.write_text(f"{64 * 2**20}\n")
+    assert memory_bytes() == 64 * 2**20
+    settings = load_settings(upstream=UPSTREAM)
+
+    assert (settings.held_bytes_max, settings.requests_max) == (32 * 2**20, 256)

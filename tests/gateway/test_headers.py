@@ -234,6 +234,8 @@ def test_a_header_may_be_reason_enough_not_to_ask(line: str, why: Bypass | None)
         ("max-age=0", Wishes(max_age_s=0)),
         ("min-fresh=5, max-age=7", Wishes(max_age_s=7, min_fresh_s=5)),
         ("max-stale=100", Wishes()),
+        ("stale-if-error=30", Wishes(stale_if_error_s=30)),
+        ("stale-if-error=soon", Wishes(stale_if_error_s=0)),
         ("no-transform, x-unknown=1", Wishes()),
         ("not-no-cache, no-cachex", Wishes()),
         (",,,=,", Wishes()),
@@ -319,6 +321,21 @@ def test_a_strict_guard_can_be_asked_for() -> None:
     assert Scrutiny.NORMAL is headers.wishes(raw("X-Lookalike-Guard: normal")).scrutiny
     with pytest.raises(CallerError, match="normal, strict"):
         headers.wishes(raw("X-Lookalike-Guard: lax"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((), [(b"authorization", b"Bearer theirs")]),
+        (("Authorization: Bearer mine", "Cookie: mine=1"), [(b"authorization", b"Bearer theirs")]),
+        (("X-Api-Key: mine", "Authorization: Bearer mine"), [(b"x-api-key", b"theirs")]),
+        (("Api-Key: mine", "Accept: */*"), [(b"accept", b"*/*"), (b"api-key", b"theirs")]),
+    ],
+)
+def test_another_credential_takes_the_place_of_every_one_there_was(
+    lines: tuple[str, ...], expected: list[tuple[bytes, bytes]]
+) -> None:
+    assert expected == headers.with_key(raw(*lines), "theirs")
 
 
 def test_no_wish_of_ours_travels_on() -> None:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 from prometheus_client.samples import Sample
 
 from cache.stores.base import Size
+from gateway.admission import Admission
 from gateway.metrics import MODELS_MOST, Metrics, State
 from gateway.names import By
 from gateway.outcome import HitClass
@@ -28,7 +29,9 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 @pytest.fixture
 def metrics() -> Metrics:
     made = Metrics()
-    made.watch(State("1.0", "near", lambda: Size(3, 100, 1_000, 1, 2, 0), lambda: True, lambda: 10**9))
+    load, breaker = Admission(10, 10**6).report, {"breaker": "open", "opened": 2}
+    state = lambda: Size(3, 100, 1_000, 1, 2, 0), lambda: True, lambda: 10**9, lambda: {"first": breaker}, load
+    made.watch(State("1.0", "near", *state))
     counts = dict.fromkeys(("delivered", "failed", "dropped", "attempts_failed", "queued", "set_aside"), 2)
     made.watch(Waiting(lambda: {"orders": counts}))
     return made
