@@ -23,6 +23,7 @@ from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin, disk
+from gateway.acceptance import ACCEPTED_FILE, Acceptances
 from gateway.account import Account, Prices
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
@@ -46,6 +47,7 @@ from gateway.relay import Relay
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
+from gateway.tenants import Tenants
 from gateway.tracing import Tracing
 from gateway.watch import Watch
 
@@ -81,6 +83,7 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    acceptances: Acceptances
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
@@ -119,12 +122,15 @@ def create_app(
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
     landings = Landings()
-    planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
-    keeper = Keeper(settings, store, workers, landings, monotonic, watch)
-    relay = Relay(settings, upstream, keeper, account, clock, monotonic)
+    tenants = Tenants(store.secret(), settings.shared, settings.credential_trust_s)
+    acceptances = Acceptances(_file(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
+    parts = store, embedding, workers, gatherer, landings
+    planner = Planner(settings, *parts, clock, monotonic, watch, acceptances=acceptances)
+    keeper = Keeper(settings, store, workers, landings, monotonic, watch, acceptances)
+    relay = Relay(settings, upstream, keeper, account, tenants, acceptances, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
-    gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
+    gateway = Gateway(settings, upstream, planner, relay, account, sightings, tenants, clock, monotonic, tracing)
 
     running = Running(
         settings=settings,
@@ -144,6 +150,7 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
+        acceptances=acceptances,
         forgetters=[sightings.forget],
     )
     app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
@@ -164,6 +171,7 @@ async def _up(
             closing.push_async_callback(fetcher.close)
         closing.push_async_callback(running.embedding.close)
         closing.callback(running.ledger.close)
+        closing.callback(running.acceptances.close)
         closing.callback(running.shadow_log.close)
         closing.callback(running.sightings.close)
         if tracing is not None:
@@ -172,6 +180,7 @@ async def _up(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_write_ledger, running.ledger, running.store)
             tasks.start_soon(running.sightings.run)
+            tasks.start_soon(running.acceptances.run)
             yield
             tasks.cancel_scope.cancel()
 

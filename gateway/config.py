@@ -32,6 +32,7 @@ from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
+from gateway.tenants import TRUST_S, Groups, Seconds
 
 PREFIX = "LOOKALIKE_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -167,6 +168,10 @@ class Settings(BaseSettings):
     dashboard_prompts: bool = Field(
         False, description="Show the prompts of near hits and near misses on the dashboard; kept in memory alone"
     )
+    credential_trust_s: Seconds = Field(
+        TRUST_S, description="Seconds for which a key is answered from the cache after the upstream accepted it"
+    )
+    shared: Groups = Field((), description="Groups of keys that share their answers")
     admin_token: SecretStr | None = Field(None, description="Token that the /cache/ endpoints need")
     admin_token_file: Path | None = Field(None, description="File whose first line is that token")
     admin_access: Literal["token", "open", "off"] = Field(
@@ -327,7 +332,7 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
                 words = f"is no setting{f' (in {path})' if path else ''}"
             case "value_error":  # the value may hold a password: it is not repeated
                 words = problem["msg"].removeprefix("Value error, ")
-            case _ if name.startswith("admin_token"):  # nor is a token
+            case _ if name.startswith(("admin_token", "shared")):  # nor is a token, or a key in a digest's place
                 words = problem["msg"]
             case _:
                 words = f"{problem['msg']} (got {problem['input']!r})"

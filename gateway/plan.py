@@ -19,6 +19,7 @@ from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture
+from gateway.acceptance import Acceptances
 from gateway.account import Trail
 from gateway.capture import Rendered
 from gateway.comparison import compared
@@ -86,9 +87,12 @@ class Planner:
         clock: Clock,
         monotonic: Clock,
         watch: Watch | None = None,
+        *,
+        acceptances: Acceptances,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._acceptances = acceptances
         self._embedding = embedding
         self._workers = workers
         self._gatherer = gatherer
@@ -133,14 +137,15 @@ class Planner:
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
         asked = ask(scope, question.asked, looks.files)
-        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
+        claim = call.caller.claim(scope) if call.caller is not None else None
+        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant), claim)
         forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
         terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
-            found = await self._look(storing, terms)
+            found = await self._look(storing, terms, wishes)
         if not wishes.no_store:  # nor is anything kept for people to look at
             trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:
@@ -175,11 +180,18 @@ class Planner:
         limit = self._settings.limit(demand.scrutiny)
         return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit, stage)
 
-    async def _look(self, storing: Storing, terms: Terms) -> Found:
-        store, asked = self._store, storing.asked
-        if not await store.exact(asked.exact):
+    async def _look(self, storing: Storing, terms: Terms, wishes: Wishes) -> Found:
+        """What there is for this request. A credential that the upstream has not accepted lately gets no answer; of
+        answers that are not its own, it does not even learn whether there is one."""
+        store, asked, claim = self._store, storing.asked, storing.claim
+        if claim is not None and claim.shared and not self._acceptances.accepted(claim):
+            return Miss(Doubt.KEY_UNVERIFIED)
+        if not self._acceptances.accepted(claim) or not await store.exact(asked.exact):
             await self._landings.settled(asked.partition, _LANDING_WAIT_S)
-        return await climb(store, asked, storing.looks, terms, self._workers.run)
+        found = await climb(store, asked, storing.looks, terms, self._workers.run)
+        if isinstance(found, Miss) or self._acceptances.vouched(claim, ahead=not wishes.only_if_cached):
+            return found
+        return Miss(Doubt.KEY_UNVERIFIED)
 
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the

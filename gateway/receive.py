@@ -4,8 +4,6 @@ Reads a body only if a dialect claims the path, and never more of it than the li
 streams through. Credentials are digested here and go no further, except to the upstream they are for.
 """
 
-import hashlib
-import hmac
 import secrets
 
 from starlette.types import Receive, Scope, Send
@@ -25,6 +23,7 @@ from gateway.relay import Relay
 from gateway.serve import refuse, serve
 from gateway.sightings import Sightings
 from gateway.tally import TENANT_DIGITS
+from gateway.tenants import Tenants
 from gateway.tracing import Tracing
 
 
@@ -37,7 +36,7 @@ class Gateway:
         relay: Relay,
         account: Account,
         sightings: Sightings,
-        secret: bytes,
+        tenants: Tenants,
         clock: Clock,
         monotonic: Clock,
         tracing: Tracing | None = None,
@@ -48,7 +47,7 @@ class Gateway:
         self._relay = relay
         self._account = account
         self._sightings = sightings
-        self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
+        self._tenants = tenants
         self._clock = clock
         self._monotonic = monotonic
         self._tracing = tracing
@@ -86,8 +85,7 @@ class Gateway:
         if not isinstance(body, bytes):
             refuse_to_forward(wishes, trail)
             return await self._relay.forward(exchange, body, trail)
-        call = self._call(exchange, body)
-        trail.tenant = call.tenant[:TENANT_DIGITS]
+        call = self._call(exchange, body, trail)
         match await self._planner.plan(dialect, call, wishes, trail):
             case Serve(rendered) as serving:
                 self._account.ending(trail)
@@ -99,9 +97,10 @@ class Gateway:
                 await self._relay.forward(exchange, forward.body or body, trail, forward)
         return None
 
-    def _call(self, exchange: Exchange, body: bytes) -> Call:
-        tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()
+    def _call(self, exchange: Exchange, body: bytes, trail: Trail) -> Call:
+        caller = self._tenants.caller(headers.credential(exchange.fields, exchange.query))
+        trail.tenant = caller.own[:TENANT_DIGITS]
         partitions = headers.partitions(exchange.fields, exchange.query)
-        path = self._upstream.target(exchange.path)
+        path, query = self._upstream.target(exchange.path), headers.without_keys(exchange.query)
         fields = headers.readable(exchange.fields)
-        return Call(path, exchange.query, fields, body, tenant, partitions, self._settings.upstream_stateless)
+        return Call(path, query, fields, body, caller.scope, partitions, self._settings.upstream_stateless, caller)

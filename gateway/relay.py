@@ -9,6 +9,7 @@ import anyio
 
 from cache.stores.base import Clock
 from gateway import headers
+from gateway.acceptance import REFUSALS, Acceptances
 from gateway.account import Account, Trail
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
@@ -19,6 +20,7 @@ from gateway.keep import Keeper, Storing
 from gateway.plan import Forward
 from gateway.question import Unstored
 from gateway.serve import cache_headers
+from gateway.tenants import Tenants
 
 # A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
 _PARTING_S = 0.05
@@ -27,12 +29,22 @@ _PASSING = Forward()
 
 class Relay:
     def __init__(
-        self, settings: Settings, upstream: Upstream, keeper: Keeper, account: Account, clock: Clock, monotonic: Clock
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        keeper: Keeper,
+        account: Account,
+        tenants: Tenants,
+        acceptances: Acceptances,
+        clock: Clock,
+        monotonic: Clock,
     ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._keeper = keeper
         self._account = account
+        self._tenants = tenants
+        self._acceptances = acceptances
         self._clock = clock
         self._monotonic = monotonic
 
@@ -80,6 +92,8 @@ class Relay:
         def own_headers(status: int) -> headers.Raw:
             trail.passed("upstream_first_byte", begun_s, self._monotonic())
             trail.status, now_s = status, self._clock()
+            if status in REFUSALS:
+                self._acceptances.refused(self._tenants.caller(headers.credential(exchange.fields, exchange.query)))
             if reading is not None:
                 reading.answered_s = now_s
             return cache_headers(trail, now_s)

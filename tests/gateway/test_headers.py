@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from gateway import headers
 from gateway.errors import CallerError
 from gateway.question import Bypass, Mode, Scrutiny, Wishes
+from gateway.tenants import Credential
 from tests.examples import examples
 
 INF = float("inf")
@@ -118,7 +119,7 @@ def test_a_client_that_asked_for_no_coding_gets_none() -> None:
 def test_another_credential_is_another_caller(name: str) -> None:
     nobody, one, other = (headers.credential(raw(*lines)) for lines in ([], [f"{name}: a"], [f"{name}: b"]))
 
-    assert nobody == b""
+    assert nobody == Credential(b"")
     assert len({nobody, one, other}) == 3
 
 
