@@ -24,17 +24,8 @@ log = logging.getLogger("lookalike")
 ACCEPTED_FILE: Final = "accepted.json"
 REFUSALS: Final = frozenset((401, 403))
 
-# What is no answer to keep, and yet one that no key is given which the upstream does not accept.
-_ANSWERS = frozenset(
-    (
-        Unstored.TRUNCATED,
-        Unstored.TOOL_CALLS,
-        Unstored.REFUSED,
-        Unstored.UNFINISHED,
-        Unstored.EMPTY,
-        Unstored.SERVER_TOOLS_RAN,
-    )
-)
+# No answer to keep, and yet nothing that a key is given which the upstream does not accept.
+_ANSWERS = frozenset((Unstored.TRUNCATED, Unstored.TOOL_CALLS, Unstored.REFUSED, Unstored.SERVER_TOOLS_RAN))
 _MOST = 50_000  # some 5 MB on disk
 _EACH_MOST = 100  # of one credential: models, accounts, deployments
 _REFUSED_MOST = 10_000
@@ -119,7 +110,8 @@ class Acceptances:
             with anyio.move_on_after(_WRITE_EVERY_S):
                 await self._urgent.wait()
             self._urgent = anyio.Event()
-            await anyio.to_thread.run_sync(self._write, self._changes())
+            with anyio.CancelScope(shield=True):  # what is taken to be written is written
+                await anyio.to_thread.run_sync(self._write, self._changes())
 
     def close(self) -> None:
         """Blocking: write the rest."""

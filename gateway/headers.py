@@ -33,7 +33,7 @@ _CREDENTIAL = re.compile(
 _QUERY_CREDENTIAL = re.compile(_CREDENTIAL.pattern + rb"|(key|code|sig|.*signature)$")
 # Of these, plain keys: nothing else hangs on their value. What is not among them may, and those who share answers
 # are kept apart by it all the same.
-_KEYS = frozenset(b"authorization x-api-key api-key x-goog-api-key ocp-apim-subscription-key".split())
+_KEYS = frozenset(b"authorization x-api-key api-key x-goog-api-key x-auth-token ocp-apim-subscription-key".split())
 _QUERY_KEYS = frozenset(b"key api_key api-key apikey access_token subscription-key".split())
 # Another value may mean another account, project, API version or moderation setting: another answer.
 _PARTITIONS = frozenset(

@@ -54,7 +54,7 @@ def test_a_clock_that_was_set_back_makes_no_word_last_longer():
     assert not kept.accepted(claim())
 
 
-@pytest.mark.parametrize("reply", [Unstored.TRUNCATED, Unstored.TOOL_CALLS, Unstored.REFUSED, Unstored.EMPTY])
+@pytest.mark.parametrize("reply", [Unstored.TRUNCATED, Unstored.TOOL_CALLS, Unstored.REFUSED])
 def test_an_answer_that_is_not_kept_proves_a_key_as_well(reply: Unstored):
     kept = made(Clock())
     kept.heard(claim(), reply, 1_000.0)
@@ -63,7 +63,16 @@ def test_an_answer_that_is_not_kept_proves_a_key_as_well(reply: Unstored):
 
 
 @pytest.mark.parametrize(
-    "reply", [Unstored.STATUS, Unstored.ERROR_IN_REPLY, Unstored.MALFORMED, Unstored.CUT_SHORT, Unstored.ENCODED_REPLY]
+    "reply",
+    [
+        Unstored.EMPTY,
+        Unstored.UNFINISHED,
+        Unstored.STATUS,
+        Unstored.ERROR_IN_REPLY,
+        Unstored.MALFORMED,
+        Unstored.CUT_SHORT,
+        Unstored.ENCODED_REPLY,
+    ],
 )
 def test_what_may_be_an_error_proves_nothing(reply: Unstored):
     kept = made(Clock())

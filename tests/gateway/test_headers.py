@@ -205,10 +205,10 @@ def test_no_parameter_passes_for_two() -> None:
 def test_plain_keys_may_differ_among_those_who_share_and_other_credentials_may_not() -> None:
     key, both = (
         headers.credential(raw("Authorization: a")),
-        headers.credential(raw("Authorization: a", "X-Auth-Token: b")),
+        headers.credential(raw("Authorization: a", "X-Token-Kind: b")),
     )
 
-    assert (key.beside, both.beside) == (b"", b"x-auth-token:b")
+    assert (key.beside, both.beside) == (b"", b"x-token-kind:b")
     assert headers.credential(raw("Cookie: s=1")).beside == b"cookie:s=1"
 
 
