@@ -19,6 +19,7 @@ class Doubt(StrEnum):
     EMBEDDER_NOT_READY = "embedder-not-ready"  # near hits need vectors; the model is still loading or gone
     # Something was found, and this request may not have it.
     STALE = "stale"  # older than the request or its time to live allows
+    KEY_UNVERIFIED = "key-unverified"  # the upstream has not accepted this caller's credential lately
     NO_USAGE = "no-usage"  # recorded from a stream without token counts; this client needs them
     UNREADABLE = "stored-answer-unreadable"  # written by another version, or damaged; it is forgotten
     EMBEDDER_BUSY = "embedder-busy"  # the vectors did not come in time; they are made for storing all the same

@@ -23,6 +23,7 @@ from embeddings.batching import EmbeddingService, Ready
 from embeddings.clip import ClipOptions
 from embeddings.registry import load
 from gateway import admin, disk
+from gateway.acceptance import ACCEPTED_FILE, Acceptances
 from gateway.account import Account
 from gateway.acting import Actors
 from gateway.admin.access import Access
@@ -53,6 +54,7 @@ from gateway.rules.book import Rulebook
 from gateway.shadowlog import SHADOW_FILE, ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
+from gateway.tenants import Tenants
 from gateway.tracing import Tracing
 from gateway.watch import Watch
 from gateway.webhooks.figures import Waiting
@@ -90,6 +92,7 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    acceptances: Acceptances
     upstream: Upstream
     admission: Admission
     rulebook: Rulebook
@@ -150,20 +153,23 @@ def create_app(
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
     landings = Landings()
-    planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
-    keeper = Keeper(settings, store, workers, landings, monotonic, watch)
+    tenants = Tenants(store.secret(), settings.shared, settings.credential_trust_s)
+    acceptances = Acceptances(_file(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
+    parts = store, embedding, workers, gatherer, landings
+    planner = Planner(settings, *parts, clock, monotonic, watch, acceptances=acceptances)
+    keeper = Keeper(settings, store, workers, landings, monotonic, watch, acceptances)
     outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
     labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())
     rulebook = Rulebook(settings.rules)
     labelling = Labelling(labels, outbox, _late(ledger, metrics))
     actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
-    relay = Relay(settings, upstream, keeper, account, actors, clock, monotonic)
+    relay = Relay(settings, upstream, keeper, account, actors, tenants, acceptances, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     clocks = clock, monotonic
     gateway = Gateway(
-        settings, upstream, planner, relay, account, actors, sightings, store.secret(), *clocks, admission, tracing
+        settings, upstream, planner, relay, account, actors, sightings, tenants, *clocks, admission, tracing
     )
 
     running = Running(
@@ -184,6 +190,7 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
+        acceptances=acceptances,
         outbox=outbox,
         labels=labels,
         upstream=upstream,
@@ -210,6 +217,7 @@ async def _up(
             closing.push_async_callback(fetcher.close)
         closing.push_async_callback(running.embedding.close)
         closing.callback(running.ledger.close)
+        closing.callback(running.acceptances.close)
         closing.callback(running.shadow_log.close)
         closing.callback(running.sightings.close)
         closing.push_async_callback(anyio.to_thread.run_sync, running.outbox.close)
@@ -223,6 +231,7 @@ async def _up(
             tasks.start_soon(_write_ledger, running.ledger, running.store)
             tasks.start_soon(running.sightings.run)
             tasks.start_soon(running.labelling.run)
+            tasks.start_soon(running.acceptances.run)
             yield
             tasks.cancel_scope.cancel()
 

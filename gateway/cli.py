@@ -105,6 +105,27 @@ def stats(
 
 
 @cli.command()
+def tenant(
+    header: Annotated[str, typer.Option(help="The header that carries it")] = "Authorization",
+    query: Annotated[str | None, _flag("The parameter of the query that carries it, in place of a header")] = None,
+    group: Annotated[str | None, _flag("Of a group that shares its answers, by name: no key is read")] = None,
+    cache_dir: Annotated[Path | None, _flag("The gateway's directory of the store")] = None,
+    config: Config = None,
+) -> None:
+    """Print the digest of a key's tenant, for `shared` in the settings and for entries and purge. The key is asked for,
+    or read from standard input: it is no argument, which others could see."""
+    from gateway.naming import Unnamed, digest, group_digest, read_key, sent
+
+    where = _offline(config, cache_dir=cache_dir).cache_dir
+    try:
+        found = group_digest(where, group) if group else digest(where, sent(read_key(), header, query))
+    except Unnamed as why:
+        err.print(f"[red]{why}[/]", highlight=False)
+        raise typer.Exit(1) from why
+    out.print(found, highlight=False)
+
+
+@cli.command()
 def calibrate(
     cache_dir: Annotated[
         Path, typer.Option(envvar="LOOKALIKE_CACHE_DIR", help="The gateway's cache_dir, where its shadow log is")

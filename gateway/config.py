@@ -36,6 +36,7 @@ from gateway.rules import known
 from gateway.rules.lines import in_a_rule
 from gateway.rules.settings import Rule
 from gateway.strictness import DEFAULT_KINDS, Cosine, Kind
+from gateway.tenants import TRUST_S, Groups, Seconds
 from gateway.trouble import Trouble
 from gateway.webhooks.settings import Webhooks
 
@@ -176,6 +177,10 @@ class Settings(Trouble, BaseSettings):
     dashboard_prompts: bool = Field(
         False, description="Show the prompts of near hits and near misses on the dashboard; kept in memory alone"
     )
+    credential_trust_s: Seconds = Field(
+        TRUST_S, description="Seconds for which a key is answered from the cache after the upstream accepted it"
+    )
+    shared: Groups = Field((), description="Groups of keys that share their answers")
     admin_token: SecretStr | None = Field(None, description="Token that the /cache/ endpoints need")
     admin_token_file: Path | None = Field(None, description="File whose first line is that token")
     admin_access: Literal["token", "open", "off"] = Field(

@@ -6,9 +6,11 @@ Raw headers are lists of (name, value) bytes, names in lower case, as ASGI gives
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import unquote_to_bytes
 
 from gateway.errors import CallerError
 from gateway.question import Bypass, Mode, Scrutiny, Wishes
+from gateway.tenants import Credential
 
 Raw = Sequence[tuple[bytes, bytes]]
 
@@ -25,13 +27,22 @@ _HOP_BY_HOP = frozenset(
     b"transfer-encoding upgrade".split()
 )
 # Any field that may say who is asking: every provider and API manager has a name of its own.
-_CREDENTIAL = re.compile(rb".*(authorization|api-?key|token|subscription-?key|secret|credential)")
+_CREDENTIAL = re.compile(
+    rb".*(authorization|api[-_]?key|access-?key|auth-?key|functions-?key|token|subscription-?key|secret|credential|password)"
+    rb"|x-forwarded-(user|email|preferred-username)$|(x-)?remote-user$"
+)
+# In a query, also Google's and Azure's short names, and signatures.
+_QUERY_CREDENTIAL = re.compile(_CREDENTIAL.pattern + rb"|(key|code|sig|.*signature)$")
+# Of these, plain keys: nothing else hangs on their value. What is not among them may, and those who share answers
+# are kept apart by it all the same.
+_KEYS = frozenset(b"authorization x-api-key api-key x-goog-api-key x-auth-token ocp-apim-subscription-key".split())
+_QUERY_KEYS = frozenset(b"key api_key api-key apikey access_token subscription-key".split())
 # Another value may mean another account, project, API version or moderation setting: another answer.
 _PARTITIONS = frozenset(
-    b"openai-organization openai-project openai-beta x-dashscope-workspace x-dashscope-datainspection "
-    b"x-ark-moderation-scene x-project-name anthropic-version anthropic-beta "
-    b"azureml-model-deployment extra-parameters".split()
+    b"openai-beta x-dashscope-datainspection x-ark-moderation-scene anthropic-version anthropic-beta "
+    b"extra-parameters".split()
 )
+_ACCOUNT = re.compile(rb".*(organi[sz]ation|project|workspace|tenant|account|deployment)")
 # The upstream keeps state for these, or the body is not what it seems.
 _STATEFUL = frozenset(b"x-dashscope-async x-conversation-id".split())
 _ENCRYPTED = frozenset(b"x-dashscope-encryptionkey x-is-encrypted x-encrypt-info x-session-token".split())
@@ -109,12 +120,16 @@ def to_client(headers: Raw, status: int) -> list[tuple[bytes, bytes]]:
     return [field for field in end_to_end(headers) if not (status == 304 and field[0] == b"content-length")]
 
 
-def credential(headers: Raw) -> bytes:
-    """Everything that says who is asking, in one string; empty for nobody. Never stored: it is digested."""
-    found = sorted(name + b":" + value for name, value in headers if _CREDENTIAL.match(name))
-    # No model API takes cookies, and they change from call to call; but where nothing else is sent, they are all
-    # there is, and in doubt it is a miss.
-    return b"\n".join(found or sorted(b"cookie:" + value for name, value in headers if name == b"cookie"))
+def credential(headers: Raw, query: str = "") -> Credential:
+    """Everything that says who is asking. Never stored: it is digested."""
+    fields = [(name, value) for name, value in headers if _CREDENTIAL.match(name)]
+    asked = [pair for pair in query.split("&") if _QUERY_CREDENTIAL.match(_named(pair))]
+    if not fields and not asked:
+        # No model API takes cookies, and they change from call to call; but where nothing else is sent, they are all
+        # there is, and in doubt it is a miss.
+        fields = [(name, value) for name, value in headers if name == b"cookie"]
+    beside = [field for field in fields if field[0] not in _KEYS]
+    return Credential(_lines(fields, asked), _lines(beside, (pair for pair in asked if not _is_key(pair))))
 
 
 def with_key(headers: Raw, key: str) -> list[tuple[bytes, bytes]]:
@@ -126,9 +141,33 @@ def with_key(headers: Raw, key: str) -> list[tuple[bytes, bytes]]:
 
 
 def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
-    """Header fields and query that may lead to another answer, for the key."""
-    found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _PARTITIONS]
+    """Header fields and query that may lead to another answer, for the key. A key in the query is the credential's."""
+    found = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in headers
+        if (name in _PARTITIONS or _ACCOUNT.match(name)) and not _CREDENTIAL.match(name)
+    ]
+    query = without_keys(query)
     return tuple(sorted([*found, *([("?", query)] if query else [])]))
+
+
+def without_keys(query: str) -> str:
+    return "&".join(pair for pair in query.split("&") if not _is_key(pair))
+
+
+def _is_key(pair: str) -> bool:
+    return _named(pair) in _QUERY_KEYS
+
+
+def _named(pair: str) -> bytes:
+    """The name of a parameter of a query, whatever its case and coding."""
+    return unquote_to_bytes(pair.partition("=")[0]).lower()
+
+
+def _lines(fields: Raw, asked: Iterable[str]) -> bytes:
+    # As they came: nothing that is decoded can pass for a line of its own.
+    lines = [name + b":" + value for name, value in fields] + [b"?" + pair.encode("latin-1") for pair in asked]
+    return b"\n".join(sorted(lines))
 
 
 def readable(headers: Raw) -> dict[str, str]:

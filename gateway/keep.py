@@ -17,6 +17,7 @@ from cache.keys import Asked
 from cache.marks import Marks
 from cache.stores.base import Clock, Store
 from gateway import capture
+from gateway.acceptance import Acceptances
 from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
@@ -24,6 +25,7 @@ from gateway.dialects.base import Dialect
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES
 from gateway.question import NotCacheable, Question, Reply, Unstored
+from gateway.tenants import Claim
 from gateway.watch import Shadow, Watch
 
 log = logging.getLogger("lookalike")
@@ -43,6 +45,7 @@ class Storing:
     looks: Fingerprint
     keep: bool
     tenant: str = ""
+    claim: Claim | None = None  # what the answer proves of who asked
     answered_s: float = 0.0
     shadow: Shadow | None = None  # in shadow mode: what the answer is compared with
     refuses: Callable[[Reply], bool] | None = None  # whether a rule says that an answer is not to be kept
@@ -63,12 +66,14 @@ class Keeper:
         landings: Landings,
         monotonic: Clock,
         watch: Watch | None = None,
+        acceptances: Acceptances | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._workers = workers
         self._monotonic = monotonic
         self._watch = watch
+        self._acceptances = acceptances
         self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
         self.landings = landings
@@ -113,6 +118,8 @@ class Keeper:
             )
             small = len(answered.body) <= ON_LOOP_BYTES and not answered.is_coded
             reply = read() if small else await self._workers.run(read)
+            if self._acceptances is not None:
+                self._acceptances.heard(storing.claim, reply, storing.answered_s)
             if isinstance(reply, Unstored):
                 trail.unstored = reply if storing.keep else trail.unstored
                 return reply

@@ -19,6 +19,7 @@ from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
 from cache.verdict import Doubt
 from gateway import capture
+from gateway.acceptance import Acceptances
 from gateway.account import Trail
 from gateway.capture import Rendered
 from gateway.comparison import compared
@@ -89,9 +90,12 @@ class Planner:
         clock: Clock,
         monotonic: Clock,
         watch: Watch | None = None,
+        *,
+        acceptances: Acceptances,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._acceptances = acceptances
         self._embedding = embedding
         self._workers = workers
         self._gatherer = gatherer
@@ -136,14 +140,15 @@ class Planner:
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
         asked = ask(scope, question.asked, looks.files)
-        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
+        claim = call.caller.claim(scope) if call.caller is not None else None
+        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant), claim)
         forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
         terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
-            found = await self._look(storing, terms)
+            found = await self._look(storing, terms, wishes)
         if not wishes.no_store:  # nor is anything kept for people to look at
             trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:
@@ -180,7 +185,7 @@ class Planner:
 
         async def find(trouble: str) -> Serve | None:
             lenient = replace(terms, fit=fit, over=never)
-            found = await self._look(storing, lenient)  # and so by every rule there is for looking
+            found = await self._look(storing, lenient, wishes)  # and so by every rule there is for looking
             serve = None if isinstance(found, Miss) else await self._serve(found, storing, terms, trail)
             if serve is not None:
                 trail.stood_in(trouble, self._clock())
@@ -207,11 +212,19 @@ class Planner:
         """Stored answers are kept for a while past their time."""
         return not entry.fresh(self._clock())
 
-    async def _look(self, storing: Storing, terms: Terms) -> Found:
-        store, asked = self._store, storing.asked
-        if (found := await store.exact(asked.exact)) is None or terms.over(found):
+    async def _look(self, storing: Storing, terms: Terms, wishes: Wishes) -> Found:
+        """What there is for this request. A credential that the upstream has not accepted lately gets no answer; of
+        answers that are not its own, it does not even learn whether there is one."""
+        store, asked, claim = self._store, storing.asked, storing.claim
+        if claim is not None and claim.shared and not self._acceptances.accepted(claim):
+            return Miss(Doubt.KEY_UNVERIFIED)
+        found = await store.exact(asked.exact) if self._acceptances.accepted(claim) else None
+        if exact is None or terms.over(exact):
             await self._landings.settled(asked.partition, _LANDING_WAIT_S)
-        return await climb(store, asked, storing.looks, terms, self._workers.run)
+        found = await climb(store, asked, storing.looks, terms, self._workers.run)
+        if isinstance(found, Miss) or self._acceptances.vouched(claim, ahead=not wishes.only_if_cached):
+            return found
+        return Miss(Doubt.KEY_UNVERIFIED)
 
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from cache.keys import JSON
+from gateway.tenants import Caller
 
 # Bodies of providers: checked member by member where they are read, hence Any.
 Object = dict[str, Any]
@@ -127,7 +128,8 @@ class Wishes:
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that a dialect may read. `path` is the one that the upstream is asked; header names are lower
-    case, and credentials are not among them."""
+    case, and credentials are not among them, nor are keys in the query. `tenant` is the digest under which answers
+    are kept, `caller` who asks; None: nobody who has to prove anything."""
 
     path: str
     query: str
@@ -136,6 +138,7 @@ class Call:
     tenant: str
     partitions: tuple[tuple[str, str], ...] = ()
     stateless: bool = False  # the operator says that the upstream keeps no answer once it is given
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ Reads a body only if a dialect claims the path, and never more of it than the li
 streams through. Credentials are digested here and go no further, except to the upstream they are for.
 """
 
-import hashlib
-import hmac
 import secrets
 
 from starlette.types import Receive, Scope, Send
@@ -28,6 +26,7 @@ from gateway.relay import Relay
 from gateway.serve import refuse, serve
 from gateway.sightings import Sightings
 from gateway.tally import TENANT_DIGITS
+from gateway.tenants import Tenants
 from gateway.tracing import Tracing
 
 
@@ -41,7 +40,7 @@ class Gateway:
         account: Account,
         actors: Actors,
         sightings: Sightings,
-        secret: bytes,
+        tenants: Tenants,
         clock: Clock,
         monotonic: Clock,
         admission: Admission,
@@ -54,7 +53,7 @@ class Gateway:
         self._account = account
         self._actors = actors
         self._sightings = sightings
-        self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
+        self._tenants = tenants
         self._clock = clock
         self._monotonic = monotonic
         self._admission = admission
@@ -95,8 +94,7 @@ class Gateway:
             refuse_to_forward(wishes, trail)
             acting = await self._actors.facing(dialect, trail, Asking(name, keep=not wishes.no_store))
             return await self._relay.forward(exchange, body, trail, acting=acting)
-        call = self._call(exchange, body)
-        trail.tenant = call.tenant[:TENANT_DIGITS]
+        call = self._call(exchange, body, trail)
         plan = await self._planner.plan(dialect, call, wishes, trail)
         question = plan.storing.question if plan.storing is not None else None
         asking = Asking(name, not wishes.no_store, body, question.prompt if question else None)
@@ -126,9 +124,10 @@ class Gateway:
             self._actors.delivered(acting, trail)
         await self._planner.served(serving)
 
-    def _call(self, exchange: Exchange, body: bytes) -> Call:
-        tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()
+    def _call(self, exchange: Exchange, body: bytes, trail: Trail) -> Call:
+        caller = self._tenants.caller(headers.credential(exchange.fields, exchange.query))
+        trail.tenant = caller.own[:TENANT_DIGITS]
         partitions = headers.partitions(exchange.fields, exchange.query)
-        path = self._upstream.target(exchange.path)
+        path, query = self._upstream.target(exchange.path), headers.without_keys(exchange.query)
         fields = headers.readable(exchange.fields)
-        return Call(path, exchange.query, fields, body, tenant, partitions, self._settings.upstream_stateless)
+        return Call(path, query, fields, body, caller.scope, partitions, self._settings.upstream_stateless, caller)

@@ -9,6 +9,7 @@ import anyio
 
 from cache.stores.base import Clock
 from gateway import headers
+from gateway.acceptance import REFUSALS, Acceptances
 from gateway.account import Account, Trail
 from gateway.acting import Acting, Actors
 from gateway.capture import Answered, Tap
@@ -22,6 +23,7 @@ from gateway.keep import Keeper, Storing
 from gateway.plan import Forward
 from gateway.question import Unstored
 from gateway.serve import cache_headers
+from gateway.tenants import Tenants
 
 # A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
 _PARTING_S = 0.05
@@ -36,6 +38,8 @@ class Relay:
         keeper: Keeper,
         account: Account,
         actors: Actors,
+        tenants: Tenants,
+        acceptances: Acceptances,
         clock: Clock,
         monotonic: Clock,
     ) -> None:
@@ -44,6 +48,8 @@ class Relay:
         self._keeper = keeper
         self._account = account
         self._actors = actors
+        self._tenants = tenants
+        self._acceptances = acceptances
         self._clock = clock
         self._monotonic = monotonic
 
@@ -114,6 +120,8 @@ class Relay:
             trail.upstream = "fallback" if second else None
             trail.passed("upstream_first_byte", begun_s, self._monotonic())
             trail.status, now_s = status, self._clock()
+            if status in REFUSALS and not second:  # what the fallback says is nothing about the first upstream's keys
+                self._acceptances.refused(self._tenants.caller(headers.credential(exchange.fields, exchange.query)))
             if reading is not None:
                 reading.answered_s = now_s
             return cache_headers(trail, now_s)

@@ -80,6 +80,20 @@ def shows_nothing(path: Path) -> bool:
     return (path / _NO_LOOKS).exists()
 
 
+def secret_of(path: Path) -> bytes:
+    """The secret of the store in there, whoever has it open. Raises StoreFault if there is no store."""
+    try:
+        known = (path / _FORMAT).read_bytes() == FORMAT
+        secret = (path / _SECRET).read_bytes()
+    except FileNotFoundError as error:
+        raise StoreFault(f"there is no store in {path}: start the gateway once, and it makes one") from error
+    except OSError as error:
+        raise StoreFault(f"cannot read the store in {path}: {error}") from error
+    if not known or len(secret) != SECRET_BYTES:
+        raise StoreFault(f"the store in {path} is damaged or another version's")
+    return secret
+
+
 def _enter(path: Path) -> bytes:
     """The secret of the store in here; a new store is made where there is nothing yet."""
     if not (path / _FORMAT).exists():

@@ -27,7 +27,7 @@ from cache.stores.base import Candidate, Clock, Kept, Resembling, Size, weigh
 from cache.stores.directory import Directory
 from cache.stores.disk import Change, Rows
 from cache.stores.hot import Hot
-from cache.stores.index import Held, Sizes
+from cache.stores.index import Held, Sizes, stake
 from cache.stores.rebuild import Rebuilt, audit, load
 from cache.stores.threads import Threads
 from cache.stores.turns import Plan, Turns
@@ -135,7 +135,7 @@ class EmbeddedStore:
             reply = await self._read(held, self._rows.reply)
             if reply is None:
                 return None
-            self._hot.put(entry_id, reply)
+            self._hot.put(entry_id, reply, held.entry.tenant)
         self._use(entry_id)
         return reply
 
@@ -224,20 +224,22 @@ class EmbeddedStore:
         aside: tuple[str, ...] = (),
     ) -> tuple[Callable[[], None], Callable[[None], set[str]]]:
         """One change of rows. Its finish returns the ids of the entries that left."""
-        replaced: list[str] = []
-        surplus: list[str] = []
+        replaced, surplus, away = list[str](), list[str](), set[str]()
         if record is not None:
             replaced = self._index.replaced_by(record.entry)
-            surplus = self._index.surplus(self._bytes_max, weight, replaced)
-            self._uses += 1
-            self._used[record.entry.id] = self._uses
+            surplus = self._index.surplus(self._bytes_max, stake(record.entry, weight), replaced)
+            if record.entry.id in surplus:  # it alone is more than its tenant may hold
+                away, record = {record.entry.id}, None
+            else:
+                self._uses += 1
+                self._used[record.entry.id] = self._uses
         used, self._used = self._used, {}  # should the write fail, only their order is lost
         change = Change(record, weight, (*drop, *replaced, *surplus, *self._leaving), aside, used)
 
         def finish(_: None) -> set[str]:
             self._leaving.difference_update(change.drop)
             left = self._apply(change.drop, record, weight)
-            self._evicted += len(left.intersection(surplus))
+            self._evicted += len((left | away).intersection(surplus))
             return left
 
         return partial(self._rows.write, change), finish
@@ -277,7 +279,7 @@ class EmbeddedStore:
                 group = group_of(entry.partition, entry.space, vectors)
                 self._threads.search_thread_does(self._vectors.add, group, [self._numbers], [vectors])
             self._index.add(Held(entry, self._numbers, weight, len(record.evidence), group))
-            self._hot.put(entry.id, record.reply)
+            self._hot.put(entry.id, record.reply, entry.tenant)
             self._numbers += 1
         return left
 

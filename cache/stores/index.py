@@ -5,12 +5,13 @@ that another does not. Belongs to the event loop; every method here costs micros
 """
 
 import heapq
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from cache.entry import Entry
+from cache.stores.shares import Shares, Stake
 from cache.stores.vectors import Group
 
 Sizes = tuple[tuple[int, int], ...]
@@ -27,12 +28,16 @@ class Held:
     group: Group | None  # where its vectors are; None if it has none
 
 
+def stake(entry: Entry, weight: int) -> Stake:
+    return Stake(entry.id, entry.tenant, weight)
+
+
 class Index:
-    """Entries in the order of their last use, and the maps that find them."""
+    """Every entry, the maps that find it, and what it takes of the room."""
 
     def __init__(self) -> None:
-        self.bytes = 0
-        self._held: OrderedDict[str, Held] = OrderedDict()  # the least recently used first
+        self._held: dict[str, Held] = {}
+        self._shares = Shares()
         self._exact: dict[str, str] = {}
         # Several files may hold the same pixels; the answer put last is the one to give.
         self._pixel: dict[str, tuple[str, ...]] = {}
@@ -43,6 +48,10 @@ class Index:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def bytes(self) -> int:
+        return self._shares.bytes
 
     def __iter__(self) -> Iterator[Held]:
         return iter(self._held.values())
@@ -78,7 +87,7 @@ class Index:
         self._numbers[held.number] = entry.id
         self._partitions[entry.partition] += 1
         self._sizes[entry.partition, entry.sizes] += 1
-        self.bytes += held.weight
+        self._shares.add(stake(entry, held.weight))
         heapq.heappush(self._expiry, (entry.expires_s, entry.id))
         if len(self._expiry) > 2 * len(self._held) + 100:  # else entries replaced again and again pile up in here
             self._expiry = [(one.entry.expires_s, one.entry.id) for one in self]
@@ -95,27 +104,19 @@ class Index:
             del self._pixel[entry.pixel]
         _take(self._partitions, entry.partition)
         _take(self._sizes, (entry.partition, entry.sizes))
-        self.bytes -= held.weight
+        self._shares.drop(entry_id)
         return held
 
     def use(self, entry_id: str) -> None:
-        self._held.move_to_end(entry_id)
+        self._shares.use(entry_id)
 
     def replaced_by(self, entry: Entry) -> list[str]:
         same = {self._exact.get(entry.exact), entry.id if entry.id in self._held else None}
         return [entry_id for entry_id in same if entry_id is not None]
 
-    def surplus(self, bytes_max: int, incoming: int, leaving: Collection[str]) -> list[str]:
-        """The least recently used entries to let go, so that `incoming` bytes fit once `leaving` have left."""
-        total = self.bytes + incoming - sum(self._held[entry_id].weight for entry_id in leaving)
-        chosen: list[str] = []
-        for entry_id, held in self._held.items():
-            if total <= bytes_max:
-                break
-            if entry_id not in leaving:
-                chosen.append(entry_id)
-                total -= held.weight
-        return chosen
+    def surplus(self, bytes_max: int, incoming: Stake | None, leaving: Collection[str]) -> list[str]:
+        """The entries to let go, so that `incoming` fits once `leaving` have left; see shares.py."""
+        return self._shares.surplus(bytes_max, incoming, leaving)
 
     def expired(self, now_s: float) -> list[str]:
         """Entries whose time is over. They are not named again: the caller drops them."""
@@ -137,7 +138,7 @@ class Index:
             "numbers": self._numbers == {held.number: held.entry.id for held in self},
             "partitions": self._partitions == Counter(entry.partition for entry in entries),
             "sizes": self._sizes == Counter((entry.partition, entry.sizes) for entry in entries),
-            "bytes": self.bytes == sum(held.weight for held in self),
+            "bytes": self._shares.check() and self.bytes == sum(held.weight for held in self),
             "expiry": {(entry.expires_s, entry.id) for entry in entries} <= set(self._expiry),
         }
         return [f"the index of {name} disagrees with the entries" for name, holds in facts.items() if not holds]

@@ -1,11 +1,11 @@
-"""What pictures look like, in memory alone: vectors and evidence of stored answers, within a number of bytes.
+"""What pictures look like, in memory alone: vectors and evidence of stored answers, within a number of bytes that
+tenants share as they do the store (shares.py).
 
 Nothing here is ever written. Belongs to the event loop, but for the vectors, which have a thread of their own.
 """
 
 import asyncio
 import logging
-from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ import numpy as np
 from cache.entry import Entry, Record, Vectors
 from cache.errors import StoreFault
 from cache.stores.base import Candidate, Resembling
+from cache.stores.shares import Shares, Stake
 from cache.stores.vectors import Group, VectorIndex, group_of, one_thread_each
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,12 @@ class Look:
 
 
 class Looks:
-    """By entry id, the least recently used first to leave."""
+    """By entry id. Of the tenant that holds most, the least recently used leave first."""
 
     def __init__(self, bytes_max: int) -> None:
-        self.bytes = 0
         self._bytes_max = bytes_max
-        self._held: OrderedDict[str, Look] = OrderedDict()
+        self._held: dict[str, Look] = {}
+        self._shares = Shares()
         self._numbered: dict[int, Look] = {}
         self._numbers = 0
         self._vectors = VectorIndex()
@@ -48,6 +49,10 @@ class Looks:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def bytes(self) -> int:
+        return self._shares.bytes
 
     def get(self, entry_id: str) -> Look | None:
         return self._held.get(entry_id)
@@ -67,22 +72,22 @@ class Looks:
         look = Look(entry, record.evidence, self._numbers, group, weight)
         self._held[entry.id] = self._numbered[look.number] = look
         self._numbers += 1
-        self.bytes += weight
-        while self.bytes > self._bytes_max:
-            self.drop(next(iter(self._held)))
+        self._shares.add(Stake(entry.id, entry.tenant, weight))
+        for surplus in self._shares.surplus(self._bytes_max):
+            self.drop(surplus)
 
     def drop(self, entry_id: str) -> None:
         look = self._held.pop(entry_id, None)
         if look is None:
             return
         del self._numbered[look.number]
-        self.bytes -= look.weight
+        self._shares.drop(entry_id)
         if look.group is not None:
             self._in_passing(partial(self._vectors.remove, look.group, look.number))
 
     def use(self, entry_id: str) -> None:
         if entry_id in self._held:
-            self._held.move_to_end(entry_id)
+            self._shares.use(entry_id)
 
     async def nearest(self, partition: str, space: str, vectors: Vectors, floor: float, most: int) -> list[Candidate]:
         """As Store.nearest says, among what is held."""
@@ -108,7 +113,7 @@ class Looks:
         weight = sum(look.weight for look in self._held.values())
         numbers = await asyncio.wrap_future(self._searcher.submit(lambda: set(self._vectors.numbers())))
         wrong = [] if numbers == held else [f"{len(numbers)} vectors are held for {len(held)} looks that have them"]
-        if weight != self.bytes or len(self._numbered) != len(self._held):
+        if weight != self.bytes or not self._shares.check() or len(self._numbered) != len(self._held):
             wrong.append("the looks held in memory disagree with their count")
         return wrong
 

@@ -6,6 +6,7 @@ also serves where nothing need survive a restart and the entries are few.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -22,7 +23,7 @@ class MemoryStore:
         self._clock = clock
         self._bytes_max = bytes_max
         self._records: dict[str, Record] = {}
-        self._used: dict[str, int] = {}  # entry id -> number of its last use; the lowest is evicted first
+        self._used: dict[str, int] = {}  # entry id -> number of its last use; a tenant's lowest is evicted first
         self._uses = 0
         self._evicted = 0
         self._expired = 0
@@ -80,7 +81,8 @@ class MemoryStore:
         self._records[entry.id] = record
         self._use(entry.id)
         while self._bytes() > self._bytes_max:
-            self._forget(min(self._records, key=self._used.__getitem__))
+            theirs = [one for one in self._records if self._tenant(one) == self._heaviest()]
+            self._forget(min(theirs, key=self._used.__getitem__))
             self._evicted += 1
 
     async def remove(self, entry_id: str) -> bool:
@@ -140,6 +142,16 @@ class MemoryStore:
 
     def _bytes(self) -> int:
         return sum(weigh(record, self._bytes_max) for record in self._records.values())
+
+    def _tenant(self, entry_id: str) -> str:
+        return self._records[entry_id].entry.tenant
+
+    def _heaviest(self) -> str:
+        """The tenant that holds most: it holds more than an even share, so nobody is pushed below that by another."""
+        held: Counter[str] = Counter()
+        for entry_id, record in self._records.items():
+            held[self._tenant(entry_id)] += weigh(record, self._bytes_max)
+        return min(held, key=lambda tenant: (-held[tenant], tenant))
 
     def _use(self, entry_id: str) -> None:
         self._uses += 1

@@ -68,7 +68,7 @@ def rebuild(rows: Rows, now_s: float, bytes_max: int) -> Rebuilt:
     expired = len(gone)
     for entry_id in sorted(used, key=used.__getitem__):
         index.use(entry_id)
-    surplus = index.surplus(bytes_max, 0, ())  # the budget may be smaller than it was
+    surplus = index.surplus(bytes_max, None, ())  # the budget may be smaller than it was
     dropped = {held.number for entry_id in surplus if (held := index.drop(entry_id)) is not None}
     vectors = VectorIndex()
     for group, members in grouped.items():

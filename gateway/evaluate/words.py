@@ -14,6 +14,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Doubt.NO_PLAIN_VIEW: "a picture such as 16-bit, which servers render differently: it hits by bytes or pixels only",
     Doubt.EMBEDDER_NOT_READY: "the embedder is not there, so nothing could be nominated",
     Doubt.STALE: "stored, but too old for this request",
+    Doubt.KEY_UNVERIFIED: "the upstream has not accepted this key lately",
     Doubt.NO_USAGE: "stored without the token counts that this client needs",
     Doubt.UNREADABLE: "the stored answer cannot be read by this version",
     Doubt.EMBEDDER_BUSY: "the embedder did not answer in time",

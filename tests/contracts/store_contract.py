@@ -299,6 +299,42 @@ class StoreContract:
         assert await store.check() == []
         await store.close()
 
+    async def test_one_tenants_flood_does_not_push_anothers_answers_out(self, tmp_path: Path, clock: Clock) -> None:
+        each = self.weight(record("1", tenant="quiet"))
+        store = self.open(tmp_path / "small", clock, 6 * each)
+        for name in "12":
+            await store.put(record(name, tenant="quiet"))
+        for name in "abcdefgh":
+            await store.put(record(name, tenant="flood"))
+        assert sorted(kept.entry.id for kept in await store.entries()) == [f"id-{name}" for name in "12efgh"]
+        for name in "34":  # up to an even share at the flood's cost, and beyond it at one's own
+            await store.put(record(name, tenant="quiet"))
+
+        assert sorted(kept.entry.id for kept in await store.entries()) == [f"id-{name}" for name in "234fgh"]
+        assert store.size().evicted == 6
+        assert await store.check() == []
+        await store.close()
+
+    async def test_an_answer_larger_than_its_tenants_share_is_not_kept(self, tmp_path: Path, clock: Clock) -> None:
+        each = self.weight(record("1", tenant="quiet"))
+        store = self.open(tmp_path / "small", clock, 6 * each)
+        for name in "123":
+            await store.put(record(name, tenant="quiet"))
+        await store.put(record("giant", reply=bytes(4 * each), tenant="big"))
+
+        assert await store.exact("exact-giant") is None
+        assert sorted(kept.entry.id for kept in await store.entries()) == ["id-1", "id-2", "id-3"]
+        assert (store.size().evicted, await store.check()) == (1, [])
+        await store.close()
+
+    async def test_another_questions_flood_takes_no_candidate_away(self, store: Store) -> None:
+        for name in "abc":
+            await store.put(record(name, unit(1, int(name, 16) / 1000)))
+        for number in range(40):  # nearer than any of them
+            await store.put(record(str(number), unit(1), partition="another tenant's"))
+
+        assert sorted(await ids(store, unit(1))) == ["id-a", "id-b", "id-c"]
+
     async def test_a_peek_gives_the_answer_and_is_no_use(self, tmp_path: Path, clock: Clock) -> None:
         each = weigh(record("1"), BYTES_MAX)
         store = self.open(tmp_path / "small", clock, 2 * each)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from gateway import headers
 from gateway.errors import CallerError
 from gateway.question import Bypass, Mode, Scrutiny, Wishes
+from gateway.tenants import Credential
 from tests.examples import examples
 
 INF = float("inf")
@@ -118,7 +119,7 @@ def test_a_client_that_asked_for_no_coding_gets_none() -> None:
 def test_another_credential_is_another_caller(name: str) -> None:
     nobody, one, other = (headers.credential(raw(*lines)) for lines in ([], [f"{name}: a"], [f"{name}: b"]))
 
-    assert nobody == b""
+    assert nobody == Credential(b"")
     assert len({nobody, one, other}) == 3
 
 
@@ -163,11 +164,64 @@ def test_no_credential_is_shown_to_a_dialect_or_put_among_the_partitions(name: s
     [
         *("OpenAI-Organization", "OpenAI-Project", "X-DashScope-WorkSpace", "X-Project-Name", "anthropic-version"),
         *("X-DashScope-DataInspection", "X-Ark-Moderation-Scene", "azureml-model-deployment", "extra-parameters"),
+        *(
+            "X-Project-Id",
+            "X-Goog-User-Project",
+            "anthropic-workspace-id",
+            "X-Organisation",
+            "X-Tenant-Id",
+            "anthropic-beta",
+        ),
+        *("OpenAI-Beta", "X-Account-Id"),
     ],
 )
 def test_an_account_within_the_account_is_a_partition(name: str) -> None:
     assert ((name.lower(), "a"),) == headers.partitions(raw(f"{name}: a"), "")
     assert headers.partitions(raw(f"{name}: a"), "") != headers.partitions(raw(f"{name}: b"), "")
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "api-key", "apikey", "API_KEY", "access_token", "k%65y"])
+def test_a_key_in_the_query_is_a_credential_and_no_partition(name: str) -> None:
+    query = f"v=1&{name}=secret&w=2"
+
+    assert headers.credential([], query) not in (Credential(b""), headers.credential([], f"{name}=other"))
+    assert headers.credential([], query).beside == b""
+    assert headers.partitions([], query) == headers.partitions([], "v=1&w=2") == (("?", "v=1&w=2"),)
+    assert headers.without_keys(query) == "v=1&w=2"
+
+
+@pytest.mark.parametrize("name", ["token", "sig", "code", "X-Amz-Signature", "password", "max_tokens"])
+def test_what_may_be_more_than_a_key_is_both(name: str) -> None:
+    found = headers.credential([], f"{name}=a")
+
+    assert found.whole == found.beside == f"?{name}=a".encode()
+    assert headers.partitions([], f"{name}=a") == (("?", f"{name}=a"),)
+
+
+def test_no_parameter_passes_for_two() -> None:
+    assert headers.credential([], "key=a%0A?sig=b") != headers.credential([], "key=a&sig=b")
+
+
+def test_plain_keys_may_differ_among_those_who_share_and_other_credentials_may_not() -> None:
+    key, both = (
+        headers.credential(raw("Authorization: a")),
+        headers.credential(raw("Authorization: a", "X-Token-Kind: b")),
+    )
+
+    assert (key.beside, both.beside) == (b"", b"x-token-kind:b")
+    assert headers.credential(raw("Cookie: s=1")).beside == b"cookie:s=1"
+
+
+@pytest.mark.parametrize("name", ["x-functions-key", "x-auth-key", "x-forwarded-user", "remote-user", "X-Api_Key"])
+def test_other_ways_to_say_who_asks(name: str) -> None:
+    assert headers.credential(raw(f"{name}: a")).whole
+    assert headers.readable(raw(f"{name}: a")) == {}
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "x-smg-routing-key", "X-Client-Request-Id"])
+def test_what_is_new_with_each_call_is_no_credential(name: str) -> None:
+    assert headers.credential(raw(f"{name}: a")) == Credential(b"")
+    assert headers.partitions(raw(f"{name}: a"), "") == ()
 
 
 def test_a_digest_of_the_body_vouches_for_its_bytes() -> None:

@@ -49,6 +49,12 @@ _REASONS: Final[dict[str, tuple[str, str, str, str]]] = {
         "Stored, but older than this request allows.",
         "已存，但超过该请求允许的时限。",
     ),
+    "key-unverified": (
+        "key not verified lately",
+        "密钥近期未经上游验证",
+        "The upstream has not accepted this key for this model lately. The setting is credential_trust_s.",
+        "上游近期未对该模型接受此密钥，参见设置 credential_trust_s。",
+    ),
     "no-usage": (
         "token counts missing",
         "缺少 token 计数",

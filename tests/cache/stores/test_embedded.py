@@ -194,7 +194,10 @@ _VECTORS = st.sampled_from(
 _DEEDS = st.one_of(
     st.tuples(
         st.just("put"),
-        st.tuples(_NAMES, _NAMES, _NAMES, st.sampled_from("pq"), _VECTORS, st.integers(1, 9), st.integers(0, 400)),
+        st.tuples(
+            st.tuples(_NAMES, st.sampled_from("AB")),
+            *(_NAMES, _NAMES, st.sampled_from("pq"), _VECTORS, st.integers(1, 9), st.integers(0, 900)),
+        ),
     ),
     st.tuples(st.sampled_from(["reply", "remove", "exact", "pixel", "evidence", "asked"]), _NAMES),
     st.tuples(st.just("near"), st.tuples(st.sampled_from("pq"), _VECTORS, st.integers(1, 4))),
@@ -205,7 +208,7 @@ _DEEDS = st.one_of(
 
 async def _do(store: Store, deed: str, what: object) -> object:
     match deed, what:
-        case "put", (name, exact, pixel, partition, vectors, lives, size):
+        case "put", ((name, tenant), exact, pixel, partition, vectors, lives, size):
             number = 1 if vectors is None else len(vectors)
             await store.put(
                 record(
@@ -215,6 +218,7 @@ async def _do(store: Store, deed: str, what: object) -> object:
                     exact=exact,
                     pixel=pixel,
                     partition=partition,
+                    tenant=tenant,
                     expires_s=store.clock() + lives,  # type: ignore[attr-defined]
                     sizes=((4, 3),) * number,
                 )
@@ -256,6 +260,7 @@ def test_it_answers_as_the_reference_does(
                 assert await _do(reference, deed, what) == await _do(store, deed, what)
             mine, theirs = store.size(), reference.size()
             assert (theirs.entries, theirs.bytes) == (mine.entries, mine.bytes)
+            assert {one.entry for one in await reference.entries()} == {one.entry for one in await store.entries()}
         assert await store.check() == []
         await store.close()
 

@@ -4,9 +4,9 @@ from cache.stores.hot import Hot
 def test_the_least_recently_used_reply_leaves_first() -> None:
     hot = Hot(80)
     for name in "abcdefgh":
-        hot.put(name, bytes(10))
+        hot.put(name, bytes(10), "t")
     hot.get("a")
-    hot.put("i", bytes(5))
+    hot.put("i", bytes(5), "t")
 
     assert bytes(10) == hot.get("a")
     assert hot.get("b") is None
@@ -15,8 +15,8 @@ def test_the_least_recently_used_reply_leaves_first() -> None:
 
 def test_a_giant_is_not_kept() -> None:
     hot = Hot(80)
-    hot.put("a", b"small")
-    hot.put("b", bytes(11))
+    hot.put("a", b"small", "t")
+    hot.put("b", bytes(11), "t")
 
     assert hot.get("b") is None
     assert hot.get("a") == b"small"
@@ -25,10 +25,19 @@ def test_a_giant_is_not_kept() -> None:
 def test_replaced_and_dropped_replies_free_their_room() -> None:
     hot = Hot(80)
     for _ in range(100):
-        hot.put("a", bytes(10))
-    hot.put("b", bytes(10))
+        hot.put("a", bytes(10), "t")
+    hot.put("b", bytes(10), "t")
     hot.drop("b")
     hot.drop("b")
 
     assert bytes(10) == hot.get("a")
-    assert hot._bytes == 10
+    assert hot._shares.bytes == 10
+
+
+def test_one_tenants_replies_do_not_push_out_anothers() -> None:
+    hot = Hot(80)
+    hot.put("mine", bytes(10), "a")
+    for number in range(50):
+        hot.put(str(number), bytes(10), "b")
+
+    assert bytes(10) == hot.get("mine")

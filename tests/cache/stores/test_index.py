@@ -21,19 +21,10 @@ def test_dropping_all_leaves_nothing_behind() -> None:
         index.drop(f"id-{name}")
 
     assert index.drop("id-a") is None
-    maps = {name: value for name, value in vars(index).items() if name not in ("bytes", "_expiry")}
+    maps = {name: value for name, value in vars(index).items() if name != "_expiry"}
     assert not any(maps.values())
     assert index.bytes == 0
     assert index.check() == []
-
-
-def test_surplus_names_the_least_recently_used_but_not_who_leaves_anyway() -> None:
-    index = filled("abcd")
-    index.use("id-a")
-
-    assert index.surplus(50, 10, ()) == []
-    assert index.surplus(30, 10, ()) == ["id-b", "id-c"]
-    assert index.surplus(30, 10, ["id-b"]) == ["id-c"]
 
 
 def test_an_entry_that_left_does_not_expire() -> None:

@@ -206,6 +206,17 @@ class TestPrivateStore(StoreContract):
         assert await store.check() == []
         await store.close()
 
+    async def test_one_tenants_looks_do_not_push_out_anothers(self, tmp_path: Path, clock: Clock) -> None:
+        each = len(PIECE) + VECTOR.nbytes + OVERHEAD_BYTES
+        store = PrivateStore.open(tmp_path / "store", clock, BYTES_MAX, looks_bytes_max=4 * each)
+        await store.put(record("mine", VECTOR, evidence=(PIECE,), tenant="quiet"))
+        for number in range(9):
+            await store.put(record(str(number), VECTOR, evidence=(PIECE,), tenant="flood"))
+
+        assert set(await ids(store, VECTOR)) == {"id-mine", "id-6", "id-7", "id-8"}
+        assert await store.check() == []
+        await store.close()
+
     async def test_looks_larger_than_the_budget_push_no_others_out(self, tmp_path: Path, clock: Clock) -> None:
         store = PrivateStore.open(tmp_path / "store", clock, BYTES_MAX, looks_bytes_max=20_000)
         await store.put(record("a", VECTOR, evidence=(PIECE,)))

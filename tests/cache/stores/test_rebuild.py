@@ -130,7 +130,7 @@ CHANGES: dict[str, Callable[[EmbeddedStore, Path], object]] = {
     "is corrupt": lambda store, path: flip(path, "evidence/id-a"),
     "vectors are held": lambda store, path: store._vectors.remove(*group_and_number(store)),
     "index of exact keys": lambda store, path: store._index._exact.clear(),
-    "index of bytes": lambda store, path: setattr(store._index, "bytes", 5),
+    "index of bytes": lambda store, path: setattr(store._index._shares, "bytes", 5),
     "Settings.count": lambda store, path: sql(path, "UPDATE Settings SET value = 77 WHERE key = 'count'"),
 }
 
