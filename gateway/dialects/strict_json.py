@@ -7,6 +7,7 @@ turned into a string: it stays a view of the body's bytes.
 """
 
 import json
+import re
 import secrets
 from typing import Any
 
@@ -22,6 +23,8 @@ _MARK = secrets.token_hex(16)
 _QUOTE, _BACKSLASH = b'"', ord("\\")
 # Where pictures stand; anywhere else a data URL is text like any other.
 _PICTURE_KEYS = frozenset(("url", "image_url", "image"))
+# The head of one. What comes after the comma is base64 or no picture; the head could hold what is no text at all.
+_DATA_URL = re.compile(rb"data:[\x20-\x7e]{0,300}?,", re.IGNORECASE)
 
 
 def read_object(body: bytes) -> Object:
@@ -47,7 +50,7 @@ def as_text(value: Any) -> Any:
         case list():
             return [as_text(item) for item in value]
         case memoryview():
-            return _text(bytes(value))
+            return _unescaped(bytes(value))
         case _:
             return value
 
@@ -103,11 +106,15 @@ def _mended(value: Any, body: bytes, cut: list[slice], key: str = "", depth: int
 
 
 def _restored(body: bytes, place: slice, key: str) -> str | memoryview:
-    is_url = key in _PICTURE_KEYS and body[place.start : place.start + 5].lower() == b"data:"
+    is_url = key in _PICTURE_KEYS and _DATA_URL.match(body, place.start, place.stop) is not None
     if is_url and body.find(b"\\", place.start, place.stop) < 0:
         return memoryview(body)[place]
+    return _unescaped(body[place])
+
+
+def _unescaped(string: bytes) -> str:
     try:
-        text: str = orjson.loads(b'"' + body[place] + b'"')
+        text: str = orjson.loads(b'"' + string + b'"')
     except orjson.JSONDecodeError:
         raise NotCacheable(Bypass.NOT_JSON) from None
     return text
