@@ -20,9 +20,11 @@ from gateway import logs
 from gateway.admin.policy import policy
 from gateway.app import create_app, open_store, product_version, shadow_file
 from gateway.config import Settings
+from gateway.door import Limits, door
 from gateway.errors import ConfigError
 from gateway.question import Mode
 
+_LIMITS = Limits()
 _BACKLOG = 2048
 _DRAIN_S = 30
 # Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed door.
@@ -32,14 +34,14 @@ _KEEP_ALIVE_S = 75
 _SWITCH_S = 0.0005
 
 
-def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
+def server(app: ASGIApp, host: str, port: int, limits: Limits = _LIMITS) -> uvicorn.Server:
     """Without uvicorn's own Server and Date fields: a reply carries the upstream's. WebSockets are not relayed."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
-            http="httptools",
+            http=door(limits),
             ws="none",
             access_log=False,
             server_header=False,
@@ -48,6 +50,12 @@ def server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             timeout_graceful_shutdown=_DRAIN_S,
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        settings.receive_timeout_s, settings.head_bytes_max, settings.head_fields_max, settings.connections_max
     )
 
 
@@ -77,7 +85,7 @@ async def _serve(settings: Settings, console: Console) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{listener.getsockname()[1]}"
         app = create_app(settings, store)
-        listening = server(app, settings.host, settings.port)
+        listening = server(app, settings.host, settings.port, limits_of(settings))
         console.print(
             f"lookalike {product_version()} in front of {settings.upstream}\n"
             f"  point your client's base_url at  {address}/v1\n"
@@ -133,8 +141,9 @@ def _loop_runner() -> asyncio.Runner:
 class InThread:
     """An application served on loopback from a thread of its own, for the demo, the benchmarks and the tests."""
 
-    def __init__(self, make: Callable[[], Awaitable[ASGIApp]]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[ASGIApp]], limits: Limits = _LIMITS) -> None:
         self._make = make
+        self._limits = limits
         self._socket = _listener("127.0.0.1", 0)
         self._ready = threading.Event()
         self._server: uvicorn.Server | None = None
@@ -171,7 +180,7 @@ class InThread:
             self._ready.set()
 
     async def _serve(self) -> None:
-        self._server = server(await self._make(), "127.0.0.1", 0)
+        self._server = server(await self._make(), "127.0.0.1", 0, self._limits)
         # Set from within: uvicorn has no hook for "I am listening", but the socket already queues connections.
         asyncio.get_running_loop().call_soon(self._ready.set)
         await self._server.serve(sockets=[self._socket])
