@@ -131,7 +131,8 @@ class Planner:
             raise NotCacheable(Bypass.PICTURE_BY_REFERENCE)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
-        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
+        bounds = self._settings.request_pixels_max, self._settings.decode_timeout_s
+        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded, *bounds)
         asked = ask(scope, question.asked, looks.files)
         storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
         forward = Forward(storing, body=gathered.body)

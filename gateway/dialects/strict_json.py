@@ -16,6 +16,8 @@ import orjson
 from gateway.question import Bypass, NotCacheable, Object
 
 _LONG_STRING_BYTES = 2048
+# Besides its long strings. Small values take twenty times their bytes as objects; no question has as many.
+_REST_BYTES_MAX = 4 * 2**20
 _DEPTH_MAX = 200  # parsers differ in how deep they go; no question is nested like this
 _INTEGER_DIGITS_MAX = 18  # fits 64 bits; longer ones would be rounded and could share a key
 # Stands for a string that was cut out. Nobody outside this process can know it, so no body can contain it.
@@ -56,6 +58,8 @@ def as_text(value: Any) -> Any:
 
 
 def _read(text: str) -> Object:
+    if len(text) > _REST_BYTES_MAX:
+        raise NotCacheable(Bypass.BODY_TOO_LARGE)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -107,6 +107,13 @@ def test_what_is_read_is_never_too_deep_to_be_a_key(depth: int) -> None:
         assert body == canonical(read_object(body))
 
 
+def test_a_body_of_countless_small_values_is_too_large_to_be_read() -> None:
+    many = b'{"a": [' + b"1," * 3_000_000 + b"1]}"
+
+    assert Bypass.BODY_TOO_LARGE is refusal(many)
+    assert read_object(b'{"a": ["' + b"A" * 6_000_000 + b'"]}')
+
+
 _KEYS = st.sampled_from(["a", "b", "", '"', "\\", 'a"', "é"]) | st.text(max_size=3)
 _STRINGS = st.sampled_from([LONG, LONG + "\\", LONG + '"', '"' + LONG, '\\"' + LONG, '"', "\\", ""]) | st.text(
     max_size=9
