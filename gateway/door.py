@@ -64,9 +64,11 @@ class _Door(HttpToolsProtocol):
             self._begin()
         self._is_asking, self._has_just_begun = True, False
         super().data_received(data)
-        if self._in_head and not self._has_just_begun:  # what else came with its beginning may be of the one before
+        if not (self._arriving and self._in_head) or self.transport.is_closing():
+            return
+        if not self._has_just_begun:  # what came with its beginning may be of the one before
             self._head_bytes += len(data)
-        if self._in_head and self._head_bytes > self._limits.head_bytes and not self.transport.is_closing():
+        if self._head_bytes > self._limits.head_bytes:
             self._refuse(b"431 Request Header Fields Too Large")
 
     def send_400_response(self, msg: str) -> None:

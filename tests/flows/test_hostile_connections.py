@@ -123,6 +123,19 @@ def test_a_head_without_an_end_is_refused_before_it_fills_the_memory(small: str)
     assert status(said(small, b"GET / HTTP/1.1\r\nhost: h\r\nx-a: " + b"a" * 5000 + b"\r\n\r\n")) == 431
 
 
+def test_the_limits_of_a_head_are_none_of_a_body(small: str) -> None:
+    body = b"a" * 3_000_000
+    parts = [HEAD + b"content-length: %d\r\n\r\n" % len(body), *[body[:100_000]] * 30]
+
+    assert status(said(small, *parts)) == 200
+    assert (
+        status(
+            said(small, HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"186a0\r\n" + body[:100_000], b"\r\n0\r\n\r\n")
+        )
+        == 200
+    )
+
+
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
