@@ -54,6 +54,9 @@ class Entry:
 
 _FIELDS = {field.name for field in fields(Entry)}
 _WORDS = ("prompts", "files", "pixels")
+_TEXTS = ("id", "partition", "exact", "pixel", "dialect", "model", "tenant")
+_SECONDS = ("created_s", "expires_s", "upstream_s")
+_TOKENS = ("tokens_in", "tokens_out")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,13 +89,38 @@ def unpack_head(data: bytes) -> tuple[Entry, Vectors | None]:
     try:
         if set(head["entry"]) != _FIELDS:
             raise CorruptRow("a row of another version: its fields are not this version's")
-        values = dict(head["entry"], sizes=tuple((int(w), int(h)) for w, h in head["entry"]["sizes"]))
-        values |= {name: tuple(map(str, values[name])) for name in _WORDS}
-        shape = head["vectors"]
-        vectors = None if shape is None else np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
-        return Entry(**values), vectors
-    except (KeyError, TypeError, ValueError) as error:
+        values = dict(head["entry"], sizes=tuple((width, height) for width, height in head["entry"]["sizes"]))
+        values |= {name: tuple(values[name]) for name in _WORDS}
+        _check(values)
+        return Entry(**values), _vectors(head["vectors"], raw)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CorruptRow(f"not an entry: {error}") from error
+
+
+def _check(values: dict[str, Any]) -> None:
+    """That every field is of its type: the checksum is no signature, and one row must not keep a store from opening."""
+    kinds = {name: {type(values[name])} for name in _FIELDS}
+    right = (
+        all(kinds[name] == {str} for name in _TEXTS)
+        and all(kinds[name] <= {int, float} for name in _SECONDS)
+        and all(kinds[name] <= {int, type(None)} for name in _TOKENS)
+        and kinds["space"] <= {str, type(None)}
+        and kinds["streamed"] == {bool}
+        and all(type(word) is str for name in _WORDS for word in values[name])
+        and all(type(side) is int and side > 0 for size in values["sizes"] for side in size)
+    )
+    if not right:
+        raise CorruptRow("not an entry: a field is of another type")
+
+
+def _vectors(shape: Any, raw: bytes) -> Vectors | None:
+    if shape is None:
+        return None
+    pictures, dim = shape
+    vectors = np.frombuffer(raw, "<f4").reshape(pictures, dim).astype(np.float32)
+    if not vectors.size or not np.isfinite(vectors).all():
+        raise CorruptRow("not vectors")
+    return vectors
 
 
 def pack(head: dict[str, Any], blob: bytes = b"") -> bytes:

@@ -21,6 +21,7 @@ _NO_OBJECT = {
     Bypass.NOT_JSON: "is not JSON in UTF-8",
     Bypass.UNKNOWN_SHAPE: "is JSON, but not an object",
     Bypass.AMBIGUOUS_JSON: "can be read in more than one way: a key twice in one object, or a number beyond 64 bits",
+    Bypass.BODY_TOO_LARGE: "has more than 4 MiB besides its long strings",
 }
 
 

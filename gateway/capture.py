@@ -116,9 +116,13 @@ def unpack(data: bytes) -> Reply:
     """The reverse of `pack`. Raises CorruptRow."""
     head, _ = unpack_row(data)
     try:
-        return Reply(**(head | {"chunks": tuple(head["chunks"])}))
+        reply = Reply(**(head | {"chunks": tuple(head["chunks"])}))
     except (KeyError, TypeError) as error:
         raise CorruptRow(f"not a reply of this version: {error}") from error
+    objects = all(isinstance(each, dict) for each in (reply.body, *reply.chunks))
+    if not (objects and isinstance(reply.named, bool) and isinstance(reply.media_type, str)):
+        raise CorruptRow("not a reply of this version: a field is of another type")
+    return reply
 
 
 def _stream(dialect: Dialect, question: Question, body: bytes) -> Reply | Unstored:

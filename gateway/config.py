@@ -150,11 +150,22 @@ class Settings(Trouble, BaseSettings):
     body_bytes_max: int = Field(
         64 * _MIB, ge=1024, description="Largest request that is read for the cache; larger ones are streamed past it"
     )
+    receive_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Seconds for the head of a request, and for a body beyond 1,000 bytes a second"
+    )
+    head_bytes_max: int = Field(65_536, ge=1024, le=16 * _MIB, description="Largest head of a request, in bytes")
+    head_fields_max: int = Field(256, ge=8, description="Header fields of a request at most")
+    connections_max: int = Field(4096, ge=1, description="Connections of clients at once")
     reply_bytes_max: int = Field(8 * _MIB, ge=1024, description="Largest reply that is kept")
     shadow_log_bytes_max: int = Field(
         64 * _MIB, ge=4096, description="Size at which the shadow log is rotated; one file before it is kept"
     )
     pixels_max: int = Field(50_000_000, ge=1, description="Largest picture that is decoded, in pixels")
+    request_pixels_max: int = Field(200_000_000, ge=1, description="... and all the pictures of one request together")
+    request_pictures_max: int = Field(64, ge=1, description="Pictures of a request that the cache looks at, at most")
+    decode_timeout_s: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description="Seconds for decoding the pictures of one request, each time"
+    )
 
     fetch_pictures: Literal["off", "public"] | tuple[str, ...] = Field(
         "off", description="Whose http(s) pictures are fetched to know them by content: a list of hosts, or public"

@@ -4,8 +4,10 @@ This is the `Looks` that the cache's ladder climbs by; what a miss did not need 
 the upstream works, so that storing the answer costs the client nothing.
 """
 
+import asyncio
+import math
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -19,6 +21,7 @@ from embeddings.batching import Embedded as Answer
 from embeddings.batching import Ready, State
 from gateway import pictures
 from gateway.pictures import Picture
+from gateway.question import Bypass, NotCacheable
 
 T = TypeVar("T")
 
@@ -39,9 +42,49 @@ class Workers:
         # These threads are the parallelism: OpenCV's own, under each of them, would fight over the same cores.
         cv2.setNumThreads(1)
         self._limiter = anyio.CapacityLimiter(most)
+        self._threads = anyio.CapacityLimiter(math.inf)  # what limits those of `run` with a deadline is a slot
 
-    async def run(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+    async def run(self, work: Callable[[], T], within_s: float = math.inf) -> T:
+        """Raises TimeoutError if it is not done in time, the wait for a thread included."""
+        if within_s == math.inf:
+            return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        slot = _Slot(self._limiter, work)
+        with anyio.fail_after(within_s):
+            await self._limiter.acquire_on_behalf_of(slot)
+            try:
+                done = await anyio.to_thread.run_sync(slot.work, limiter=self._threads, abandon_on_cancel=True)
+                return cast(T, done)  # None only where it was given up, and then nobody is here
+            except BaseException:
+                slot.give_up()
+                raise
+
+
+class _Slot(Generic[T]):
+    """One thread's turn. A thread cannot be killed: work that is given up keeps its slot until it ends, so that there
+    are never more such threads than cores."""
+
+    def __init__(self, limiter: anyio.CapacityLimiter, work: Callable[[], T]) -> None:
+        self._limiter = limiter
+        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self._is_begun = self._is_given_up = self._is_free = False
+
+    def work(self) -> T | None:
+        self._is_begun = True  # before the other is looked at, as in `give_up`: one of the two sees the other
+        try:
+            return None if self._is_given_up else self._work()
+        finally:
+            self._loop.call_soon_threadsafe(self._free)
+
+    def give_up(self) -> None:
+        self._is_given_up = True
+        if not self._is_begun:
+            self._free()
+
+    def _free(self) -> None:
+        if not self._is_free:
+            self._is_free = True
+            self._limiter.release_on_behalf_of(self)
 
 
 class Fingerprint:
@@ -56,14 +99,19 @@ class Fingerprint:
         evidence_bytes_max: int = guard.BYTES_MAX,
         stage: Stage = untimed,
         embedded: Callable[[float], None] = lambda seconds: None,
+        request_pixels_max: float = math.inf,
+        decode_timeout_s: float = math.inf,
     ) -> None:
-        """`embedded` is told of the seconds that the embedder worked for these pictures."""
+        """`embedded` is told of the seconds that the embedder worked for these pictures. What is asked for raises
+        NotCacheable where a picture cannot be read, is too large, alone or with the others, or takes too long."""
         self.files = tuple(picture.digest for picture in loaded)
         self._pictures = tuple(loaded)
         self._workers = workers
         self._embedding = embedding
         self._pixels_max = pixels_max
         self._evidence_bytes_max = evidence_bytes_max
+        self._request_pixels_max = request_pixels_max
+        self._decode_timeout_s = decode_timeout_s
         self._stage = stage
         self._told = embedded
         self._sizes: Sizes | None = None
@@ -75,7 +123,10 @@ class Fingerprint:
 
     async def sizes(self) -> Sizes:
         if self._sizes is None:
-            self._sizes = await self._each(lambda picture: pictures.size(picture, self._pixels_max))
+            sizes = await self._each(lambda picture: pictures.size(picture, self._pixels_max))
+            if sum(width * height for width, height in sizes) > self._request_pixels_max:
+                raise NotCacheable(Bypass.PICTURE_TOO_LARGE)
+            self._sizes = sizes
         return self._sizes
 
     async def pixels(self) -> tuple[str, ...]:
@@ -92,7 +143,7 @@ class Fingerprint:
             await self.sizes()
             decoded = self._decoded or (None,) * len(self._pictures)
             with self._stage("decode"):
-                self._views = await self._workers.run(lambda: tuple(map(pictures.view, self._pictures, decoded)))
+                self._views = await self._decoding(lambda: tuple(map(pictures.view, self._pictures, decoded)))
             self._decoded = None
         plain = tuple(view for view in self._views if view is not None)
         return plain if len(plain) == len(self._views) else ()
@@ -116,7 +167,13 @@ class Fingerprint:
 
     async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:
         with self._stage("decode"):
-            return await self._workers.run(lambda: tuple(look(picture) for picture in self._pictures))
+            return await self._decoding(lambda: tuple(look(picture) for picture in self._pictures))
+
+    async def _decoding(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._workers.run(work, self._decode_timeout_s)
+        except TimeoutError:
+            raise NotCacheable(Bypass.PICTURE_TOO_SLOW) from None
 
 
 def _pixels(picture: Picture) -> tuple[Image.Image, str]:

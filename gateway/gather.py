@@ -44,11 +44,14 @@ class Gatherer:
         self._workers = workers
         self._fetcher = fetcher
         self._inline = settings.fetched_pictures == "inline"
+        self._pictures_max = settings.request_pictures_max
         self._pixels_max = settings.pixels_max
         self._body_bytes_max = settings.body_bytes_max
 
     async def gather(self, refs: Refs, body: bytes) -> Gathered:
         """Raises NotCacheable."""
+        if len(refs) > self._pictures_max:
+            raise NotCacheable(Bypass.PICTURES_TOO_MANY)
         read = functools.partial(self._read, refs)
         here = read() if len(body) <= ON_LOOP_BYTES else await self._workers.run(read)
         elsewhere = [ref for ref, picture in zip(refs, here, strict=True) if picture is None]

@@ -138,7 +138,8 @@ class Planner:
             raise NotCacheable(Bypass.PICTURE_BY_REFERENCE)
         scope = Scope(call.tenant, dialect.name, self._settings.upstream, call.path, question.model, call.partitions)
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
-        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
+        bounds = self._settings.request_pixels_max, self._settings.decode_timeout_s
+        looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded, *bounds)
         asked = ask(scope, question.asked, looks.files)
         claim = call.caller.claim(scope) if call.caller is not None else None
         storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant), claim)
@@ -218,7 +219,7 @@ class Planner:
         store, asked, claim = self._store, storing.asked, storing.claim
         if claim is not None and claim.shared and not self._acceptances.accepted(claim):
             return Miss(Doubt.KEY_UNVERIFIED)
-        found = await store.exact(asked.exact) if self._acceptances.accepted(claim) else None
+        exact = await store.exact(asked.exact) if self._acceptances.accepted(claim) else None
         if exact is None or terms.over(exact):
             await self._landings.settled(asked.partition, _LANDING_WAIT_S)
         found = await climb(store, asked, storing.looks, terms, self._workers.run)

@@ -30,6 +30,8 @@ class Bypass(StrEnum):
     PICTURE_UNREADABLE = "picture-unreadable"
     PICTURE_TOO_LARGE = "picture-too-large"
     PICTURE_ANIMATED = "picture-animated"
+    PICTURES_TOO_MANY = "pictures-too-many"
+    PICTURE_TOO_SLOW = "picture-too-slow"  # to decode
     UNKNOWN_PART = "unknown-part"  # video, audio, a file or something newer than this version
     UNKNOWN_SHAPE = "unknown-shape"  # a body that does not have this dialect's form
     NOT_JSON = "not-json"

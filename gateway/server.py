@@ -21,11 +21,13 @@ from gateway import logs
 from gateway.admin.policy import policy
 from gateway.app import Running, create_app, open_store, product_version, shadow_file
 from gateway.config import Settings
+from gateway.door import Limits, door
 from gateway.drain import Server
 from gateway.errors import ConfigError
 from gateway.question import Mode
 from gateway.reload import on_hangup
 
+_LIMITS = Limits()
 _BACKLOG = 2048
 _DRAIN_S = 30.0
 # Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed door.
@@ -36,7 +38,12 @@ _SWITCH_S = 0.0005
 
 
 def server(
-    app: ASGIApp, host: str, port: int, drain_s: float = _DRAIN_S, draining: Callable[[], None] = lambda: None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    limits: Limits = _LIMITS,
+    drain_s: float = _DRAIN_S,
+    draining: Callable[[], None] = lambda: None,
 ) -> Server:
     """Without uvicorn's own Server and Date fields: a reply carries the upstream's. WebSockets are not relayed."""
     return Server(
@@ -44,7 +51,7 @@ def server(
             app,
             host=host,
             port=port,
-            http="httptools",
+            http=door(limits),
             ws="none",
             access_log=False,
             server_header=False,
@@ -54,6 +61,12 @@ def server(
         ),
         drain_s,
         draining,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        settings.receive_timeout_s, settings.head_bytes_max, settings.head_fields_max, settings.connections_max
     )
 
 
@@ -86,7 +99,8 @@ async def _serve(settings: Settings, load: Callable[[], Settings], console: Cons
         address = f"http://{host}:{listener.getsockname()[1]}"
         app = create_app(settings, store)
         running: Running = app.state.running
-        listening = server(app, settings.host, settings.port, settings.drain_s, running.drain)
+        told = settings.drain_s, running.drain
+        listening = server(app, settings.host, settings.port, limits_of(settings), *told)
         console.print(
             f"lookalike {product_version()} in front of {settings.upstream}\n"
             f"  point your client's base_url at  {address}/v1\n"
@@ -154,8 +168,9 @@ def _loop_runner() -> asyncio.Runner:
 class InThread:
     """An application served on loopback from a thread of its own, for the demo, the benchmarks and the tests."""
 
-    def __init__(self, make: Callable[[], Awaitable[ASGIApp]], port: int = 0) -> None:
+    def __init__(self, make: Callable[[], Awaitable[ASGIApp]], limits: Limits = _LIMITS, port: int = 0) -> None:
         self._make = make
+        self._limits = limits
         self._socket = _listener("127.0.0.1", port)
         self._ready = threading.Event()
         self._server: Server | None = None
@@ -192,7 +207,7 @@ class InThread:
             self._ready.set()
 
     async def _serve(self) -> None:
-        self._server = server(await self._make(), "127.0.0.1", 0)
+        self._server = server(await self._make(), "127.0.0.1", 0, self._limits)
         # Set from within: uvicorn has no hook for "I am listening", but the socket already queues connections.
         asyncio.get_running_loop().call_soon(self._ready.set)
         await self._server.serve(sockets=[self._socket])

@@ -70,3 +70,15 @@ def test_no_file_outgrows_its_idea():
     }
 
     assert {str(path): lines for path, lines in sizes.items() if lines > 350} == {}
+
+
+def test_every_test_that_a_promise_of_security_names_is_there():
+    named = re.findall(r"`(tests/[a-z_/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).is_file() or not re.search(rf"def {name}\(", (ROOT / path).read_text())
+    ]
+
+    assert missing == []
+    assert len(named) > 30

@@ -6,9 +6,11 @@ well below the noise of an everyday copy. Bytes only; nothing here decides.
 """
 
 import struct
+from io import BytesIO
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from cache.guard.blocks import Steps
 from cache.guard.judge import compare
@@ -28,6 +30,9 @@ _PRINT_MIN_PX, _PRINT_SIGNS_MIN = 12, 5
 _DRAWN_SHARE = 0.8
 # Bytes of one picture. Documents of 1,600 px take 147 KB at the median, photos 55.
 BYTES_MAX = 200_000
+
+_FORMATS = ("PNG", "WEBP", "JPEG")
+_AS_IT_LIES = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # what is kept is upright, and has no EXIF
 
 _Form = tuple[str, list[int], float]  # file type, its options, share of the side
 _LOSSLESS: _Form = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 2], 1.0)
@@ -71,15 +76,24 @@ def decode(data: bytes) -> View:
     magic, width, height, hides_writing, steps = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("not evidence of this version")
+    if max(size := _announced(data)) > VIEW_SIDE_MAX or size[0] > width or size[1] > height:
+        raise ValueError("evidence of an impossible size")
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8, offset=_HEADER.size), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8, offset=_HEADER.size), _AS_IT_LIES)
     except cv2.error as error:
         raise ValueError("evidence that does not decode") from error
-    if bgr is None:
+    if bgr is None or bgr.shape[1::-1] != size:
         raise ValueError("evidence that does not decode")
-    if max(bgr.shape[:2]) > VIEW_SIDE_MAX or bgr.shape[0] > height or bgr.shape[1] > width:
-        raise ValueError("evidence of an impossible size")
     return View(as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), width, height, _steps_of(steps), hides_writing)
+
+
+def _announced(data: bytes) -> tuple[int, int]:
+    """Its (width, height) by its header alone: OpenCV would make room for a gigapixel before anybody could refuse."""
+    try:
+        with Image.open(BytesIO(data[_HEADER.size :]), formats=_FORMATS) as image:
+            return image.size
+    except Exception as error:  # Pillow raises anything at all on a broken file
+        raise ValueError("evidence that does not decode") from error
 
 
 def _pack(view: View, rgb: Rgb, form: _Form) -> bytes:

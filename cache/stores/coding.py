@@ -34,9 +34,12 @@ def unpack_head_row(data: bytes, entry_id: str) -> Head:
     if entry.id != entry_id:
         raise CorruptRow("a head under another entry's key")
     try:
-        return Head(entry, vectors, int(about["bytes"]), int(about["evidence"]), len(packed))
-    except (KeyError, TypeError, ValueError) as error:
+        head = Head(entry, vectors, int(about["bytes"]), int(about["evidence"]), len(packed))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CorruptRow(f"not a head: {error}") from error
+    if min(head.weight, head.evidence) < 0:
+        raise CorruptRow("not a head: less than nothing")
+    return head
 
 
 def parted(data: bytes) -> tuple[bytes, ...]:
@@ -45,9 +48,9 @@ def parted(data: bytes) -> tuple[bytes, ...]:
         ends = [0]
         for length in about["lengths"]:
             ends.append(ends[-1] + int(length))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CorruptRow(f"not evidence: {error}") from error
-    if ends[-1] != len(joined):
+    if ends[-1] != len(joined) or any(end < start for start, end in pairwise(ends)):
         raise CorruptRow("evidence of another length")
     return tuple(joined[start:end] for start, end in pairwise(ends))
 

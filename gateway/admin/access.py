@@ -135,6 +135,8 @@ class Guarded:
     def _admitted(self, request: Request) -> ASGIApp:
         """What answers the request. Raises Problem."""
         access, path = self._access, request.scope["path"].removeprefix(MOUNT)
+        if not path.isprintable():
+            raise Problem(404, "not_found", "no path here has a character that cannot be printed")
         probe = (path in _LIVENESS or path == _READINESS) and request.method in _SAFE
         if access.policy.off:
             return self._probed(path) if probe else _refuse(404, "off", "admin_access is off")

@@ -77,10 +77,11 @@ def _is_readable(output: Object) -> bool:
     listed = output.get("choices")
     if listed is None:
         return True
-    return isinstance(listed, list) and all(
+    readable = isinstance(listed, list) and all(
         isinstance(choice, dict) and isinstance(choice.get("message"), dict) and isinstance(choice.get("index", 0), int)
         for choice in listed
     )
+    return readable and len({choice.get("index", 0) for choice in listed}) == len(listed)
 
 
 def _finished(pieces: dict[int, list[Object]]) -> int:

@@ -103,7 +103,8 @@ class OpenAIChat:
         choices = value.get("choices")
         if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
             return Unstored.MALFORMED
-        return Reply(value)
+        indices = {choice.get("index", 0) for choice in choices}
+        return Reply(value) if len(indices) == len(choices) else Unstored.MALFORMED  # as a stream, two would be one
 
     def assemble(self, frames: Sequence[Frame], choices: int) -> Reply | Unstored:
         return openai_stream.assemble(frames, choices)
@@ -172,7 +173,9 @@ def _run_by_client(tools: object) -> bool:
 
 
 def _is_choice(choice: object) -> bool:
-    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+    return (
+        isinstance(choice, dict) and isinstance(choice.get("message"), dict) and isinstance(choice.get("index", 0), int)
+    )
 
 
 def _unstorable_choice(choice: Object) -> Unstored | None:

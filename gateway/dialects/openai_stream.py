@@ -16,6 +16,7 @@ from gateway.question import Object, Reply, Unstored
 
 DONE = "[DONE]"
 _EVENT_END = re.compile(rb"(\r?\n\r?\n)")
+_HELD_BYTES_MAX = 65_536  # an event of nothing but usage is far smaller; what never ends must not fill the memory
 TEXTS = ("reasoning", "reasoning_content", "content", "refusal")
 
 _LISTS = ("token_ids", "tool_calls")
@@ -34,7 +35,10 @@ class UsageHidden:
         *events, self._held = _EVENT_END.split(self._held + data)
         # The split keeps each event's blank line as the piece after it.
         pairs = zip(events[::2], events[1::2], strict=True)
-        return b"".join(event + end for event, end in pairs if not _only_usage(event))
+        passed = b"".join(event + end for event, end in pairs if not _only_usage(event))
+        if len(self._held) > _HELD_BYTES_MAX:
+            passed, self._held = passed + self._held, b""
+        return passed
 
     def rest(self) -> bytes:
         return self._held

@@ -7,6 +7,7 @@ turned into a string: it stays a view of the body's bytes.
 """
 
 import json
+import re
 import secrets
 from typing import Any
 
@@ -15,6 +16,8 @@ import orjson
 from gateway.question import Bypass, NotCacheable, Object
 
 _LONG_STRING_BYTES = 2048
+# Besides its long strings. Small values take twenty times their bytes as objects; no question has as many.
+_REST_BYTES_MAX = 4 * 2**20
 _DEPTH_MAX = 200  # parsers differ in how deep they go; no question is nested like this
 _INTEGER_DIGITS_MAX = 18  # fits 64 bits; longer ones would be rounded and could share a key
 # Stands for a string that was cut out. Nobody outside this process can know it, so no body can contain it.
@@ -22,6 +25,8 @@ _MARK = secrets.token_hex(16)
 _QUOTE, _BACKSLASH = b'"', ord("\\")
 # Where pictures stand; anywhere else a data URL is text like any other.
 _PICTURE_KEYS = frozenset(("url", "image_url", "image"))
+# The head of one. What comes after the comma is base64 or no picture; the head could hold what is no text at all.
+_DATA_URL = re.compile(rb"data:[\x20-\x7e]{0,300}?,", re.IGNORECASE)
 
 
 def read_object(body: bytes) -> Object:
@@ -47,12 +52,14 @@ def as_text(value: Any) -> Any:
         case list():
             return [as_text(item) for item in value]
         case memoryview():
-            return _text(bytes(value))
+            return _unescaped(bytes(value))
         case _:
             return value
 
 
 def _read(text: str) -> Object:
+    if len(text) > _REST_BYTES_MAX:
+        raise NotCacheable(Bypass.BODY_TOO_LARGE)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -103,11 +110,15 @@ def _mended(value: Any, body: bytes, cut: list[slice], key: str = "", depth: int
 
 
 def _restored(body: bytes, place: slice, key: str) -> str | memoryview:
-    is_url = key in _PICTURE_KEYS and body[place.start : place.start + 5].lower() == b"data:"
+    is_url = key in _PICTURE_KEYS and _DATA_URL.match(body, place.start, place.stop) is not None
     if is_url and body.find(b"\\", place.start, place.stop) < 0:
         return memoryview(body)[place]
+    return _unescaped(body[place])
+
+
+def _unescaped(string: bytes) -> str:
     try:
-        text: str = orjson.loads(b'"' + body[place] + b'"')
+        text: str = orjson.loads(b'"' + string + b'"')
     except orjson.JSONDecodeError:
         raise NotCacheable(Bypass.NOT_JSON) from None
     return text

@@ -99,6 +99,32 @@ def test_other_fields_are_corrupt() -> None:
             unpack_head(pack(wrong, VECTORS.tobytes()))
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": 7},
+        {"created_s": "1.5"},
+        {"expires_s": None},
+        {"upstream_s": True},
+        {"tokens_in": 1.5},
+        {"streamed": 1},
+        {"space": 3},
+        {"sizes": [[640, 0]]},
+        {"sizes": [[640, 1e30]]},
+        {"files": [1]},
+        {"prompts": None},
+    ],
+)
+def test_a_field_of_another_type_is_corrupt_whatever_the_checksum_says(odd: dict[str, object]) -> None:
+    with pytest.raises(CorruptRow):
+        unpack_head(pack(head(**odd), VECTORS.tobytes()))
+
+
+def test_vectors_that_are_no_numbers_are_corrupt() -> None:
+    with pytest.raises(CorruptRow):
+        unpack_head(pack_head(ENTRY, np.full((2, 5), np.nan, np.float32)))
+
+
 def test_age_and_freshness() -> None:
     assert ENTRY.age_s(3.5) == 2.0
     assert ENTRY.age_s(1.0) == 0.0  # a clock set back does not make an answer younger than new

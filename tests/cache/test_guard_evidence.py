@@ -1,5 +1,7 @@
 """What is kept on disk of a picture serves as well as the picture, and nothing else is taken for it."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,6 +62,20 @@ def test_evidence_that_was_cut_short_or_lies_about_its_size_is_refused() -> None
         guard.decode(data[:14])
     with pytest.raises(ValueError, match="evidence"):
         guard.decode(data[:4] + b"\0\0\0\1\0\0\0\1" + data[12:])
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_evidence_that_announces_a_gigapixel_is_refused_by_its_header(form: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (9, 9)).save(file, form)
+    small = guard.encode(view(page()))
+    header = small[: small.index(b"\x89PNG")]
+    size = {"JPEG": b"\0\x09\0\x09", "PNG": b"\0\0\0\x09\0\0\0\x09", "WEBP": b"\x09\0\x09\0"}[form]
+    huge = {"JPEG": b"\x75\x30\x75\x30", "PNG": b"\0\0\x75\x30\0\0\x75\x30", "WEBP": b"\x30\x35\x30\x35"}[form]
+    assert size in file.getvalue()
+
+    with pytest.raises(ValueError, match="evidence"):
+        guard.decode(header + file.getvalue().replace(size, huge))
 
 
 def test_a_view_is_no_longer_than_the_limit_and_never_enlarged() -> None:

@@ -23,7 +23,7 @@ class Away:
         async def made() -> Any:
             return app
 
-        with InThread(made, self.port):
+        with InThread(made, port=self.port):
             yield
 
     def close(self) -> None:

@@ -258,3 +258,12 @@ def test_a_reply_comes_back_as_it_was_packed(
 def test_a_row_that_is_no_reply_is_corrupt(row: bytes) -> None:
     with pytest.raises(CorruptRow):
         unpack(row)
+
+
+@pytest.mark.parametrize("odd", [{"body": 7}, {"chunks": [7]}, {"named": 1}, {"media_type": None}])
+def test_a_stored_answer_with_a_field_of_another_type_is_corrupt(odd: dict[str, Any]) -> None:
+    row = {"body": {}, "chunks": [], "named": False, "media_type": ""}
+
+    assert unpack(pack_row(row)) == Reply({})
+    with pytest.raises(CorruptRow):
+        unpack(pack_row(row | odd))

@@ -1,3 +1,4 @@
+import math
 import threading
 from collections.abc import Sequence
 from io import BytesIO
@@ -54,9 +55,9 @@ class CountingWorkers(Workers):
         super().__init__(most=2)
         self.runs = 0
 
-    async def run(self, work):  # type: ignore[no-untyped-def]
+    async def run(self, work, within_s=math.inf):  # type: ignore[no-untyped-def]
         self.runs += 1
-        return await super().run(work)
+        return await super().run(work, within_s)
 
 
 def picture(name: str, image: Image.Image | None = None) -> Picture:
@@ -173,3 +174,49 @@ async def test_evidence_is_held_to_its_budget(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_work_runs_in_another_thread() -> None:
     assert threading.get_ident() != await Workers(1).run(threading.get_ident)
+
+
+async def test_pictures_that_are_too_many_pixels_together_are_too_large() -> None:
+    both = [Picture.of(BLUE.data), Picture.of(RED.data)]
+    await Fingerprint(both, Workers(1), Embedding(), 10**6, request_pixels_max=96).sizes()
+
+    with pytest.raises(NotCacheable) as refused:
+        await Fingerprint(both, Workers(1), Embedding(), 10**6, request_pixels_max=95).pixels()
+    assert Bypass.PICTURE_TOO_LARGE is refused.value.why
+
+
+async def test_a_picture_that_decodes_for_too_long_is_given_up_and_its_thread_is_the_last_that_it_gets() -> None:
+    workers, going_on, runs = Workers(1), threading.Event(), list[str]()
+
+    def slow() -> None:
+        runs.append("slow")
+        going_on.wait(60)
+
+    with pytest.raises(TimeoutError):
+        await workers.run(slow, within_s=0.02)
+    for _ in range(3):  # its slot is taken, so that nothing else begins
+        with pytest.raises(TimeoutError):
+            await workers.run(lambda: runs.append("other"), within_s=0.01)
+    assert runs == ["slow"]
+
+    going_on.set()
+    assert await workers.run(lambda: "again", within_s=60) == "again"
+    assert await workers.run(lambda: "and without a deadline") == "and without a deadline"
+
+
+async def test_what_work_raises_comes_back_and_frees_its_slot() -> None:
+    workers = Workers(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await workers.run(lambda: 1 // 0, within_s=60)
+
+
+async def test_a_picture_that_is_too_slow_is_one_word() -> None:
+    workers, going_on = Workers(1), threading.Event()
+    with pytest.raises(TimeoutError):
+        await workers.run(lambda: going_on.wait(60), within_s=0.01)
+    with pytest.raises(NotCacheable) as refused:
+        await Fingerprint([RED], workers, Embedding(), 10**6, decode_timeout_s=0.01).pixels()
+    going_on.set()
+
+    assert Bypass.PICTURE_TOO_SLOW is refused.value.why

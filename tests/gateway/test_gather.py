@@ -1,6 +1,7 @@
 """What a planner is given: the pictures in their order, and the body that the upstream gets."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ HERE, THERE = data_url(file(RGB)), "https://h.test/a.png"
 BODY = json.dumps([HERE, THERE, HERE]).encode()
 
 
-async def gathered(asked: Asked | None, *refs: PictureRef, body: bytes = BODY, **settings: str) -> Gathered:
+async def gathered(asked: Asked | None, *refs: PictureRef, body: bytes = BODY, **settings: Any) -> Gathered:
     chosen = Settings(upstream="http://upstream", **settings)
     return await Gatherer(chosen, Workers(2), asked.fetcher if asked else None).gather(refs, body)
 
@@ -32,6 +33,16 @@ async def test_pictures_in_the_request_and_elsewhere_keep_their_order() -> None:
 
     assert [picture.data for picture in found.pictures] == [file(RGB), PICTURE, file(RGB)]
     assert found.body == json.dumps([HERE, data_url(PICTURE), HERE]).encode()
+
+
+async def test_more_pictures_than_are_looked_at_are_not_read_and_not_fetched() -> None:
+    asked = host()
+    await gathered(asked, *[PictureRef(HERE)] * 3, request_pictures_max=3)
+    with pytest.raises(NotCacheable) as refused:
+        await gathered(asked, *[PictureRef(THERE)] * 4, request_pictures_max=3)
+
+    assert refused.value.why is Bypass.PICTURES_TOO_MANY
+    assert asked.requests == []
 
 
 async def test_a_body_with_every_picture_in_it_is_right_as_it_is() -> None:

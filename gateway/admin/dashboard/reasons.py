@@ -201,6 +201,18 @@ _REASONS: Final[dict[str, tuple[str, str, str, str]]] = {
         "More than one frame: forwarded, never cached.",
         "多于一帧：转发，不缓存。",
     ),
+    "pictures-too-many": (
+        "too many pictures",
+        "图片过多",
+        "More pictures than the setting request_pictures_max.",
+        "图片数超过设置 request_pictures_max。",
+    ),
+    "picture-too-slow": (
+        "picture too slow to decode",
+        "图片解码过慢",
+        "Not decoded within the setting decode_timeout_s.",
+        "未能在设置 decode_timeout_s 内解码。",
+    ),
     "unknown-part": (
         "video, audio or a file",
         "视频、音频或文件",

@@ -152,6 +152,14 @@ def test_a_stream_and_an_answer_in_one_piece_have_two_keys() -> None:
     assert len({key(whole), key(stream), key(repeating), key(adding)}) == 4
 
 
+def test_two_choices_that_would_be_one_in_a_stream_are_no_reply() -> None:
+    choice = {"message": {"content": [{"text": "A cat."}]}, "finish_reason": "stop"}
+    numbered = [choice | {"index": 0}, choice | {"index": 1}]
+
+    assert isinstance(DashScope().whole(orjson.dumps({"output": {"choices": numbered}})), Reply)
+    assert Unstored.MALFORMED is DashScope().whole(orjson.dumps({"output": {"choices": [choice, choice]}}))
+
+
 def test_settings_are_left_out_or_none_alike() -> None:
     assert key(parsed()) == key(parsed({"temperature": None})) == key(DashScope().parse(call(MINIMAL, PATH)))
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import strategies as st
 
@@ -181,6 +182,14 @@ def test_paths_are_claimed_by_their_end(path: str, claimed: bool) -> None:
 )
 def test_only_an_answer_that_ended_well_may_be_kept(choice: dict[str, Any], why: Unstored | None) -> None:
     assert why is OpenAIChat().unstorable(answer(**choice))
+
+
+@pytest.mark.parametrize("index", [0, None, "1", [1]])
+def test_two_choices_that_would_be_one_in_a_stream_are_no_reply(index: Any) -> None:
+    good = answer().body["choices"][0]
+
+    assert isinstance(OpenAIChat().whole(orjson.dumps({"choices": [good, good | {"index": 1}]})), Reply)
+    assert Unstored.MALFORMED is OpenAIChat().whole(orjson.dumps({"choices": [good, good | {"index": index}]}))
 
 
 def test_one_bad_choice_of_two_keeps_the_reply_from_being_kept() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.keys import canonical
-from gateway.dialects.strict_json import read_object
+from gateway.dialects.strict_json import as_text, read_object
 from gateway.question import Bypass, NotCacheable
 from tests.examples import examples
 
@@ -30,6 +30,20 @@ def test_what_does_not_parse_is_not_json(body: str) -> None:
 )
 def test_what_is_not_utf8_is_not_json(body: bytes) -> None:
     assert Bypass.NOT_JSON is refusal(body)
+
+
+@pytest.mark.parametrize("head", [b"data:image/\xf6;base64,", b"data:a\nb;base64,", b"data:\0;base64,"])
+def test_what_is_no_text_in_the_head_of_a_long_data_url_is_not_json(head: bytes) -> None:
+    assert Bypass.NOT_JSON is refusal(b'{"image": "' + head + LONG.encode() + b'"}')
+
+
+@pytest.mark.parametrize("odd", [b"\n", b"\t", b"\0", b"\xf6"])
+def test_what_is_no_text_in_a_data_url_of_no_picture_is_not_json(odd: bytes) -> None:
+    value = read_object(b'{"image": "data:image/png;base64,' + LONG.encode() + odd + b'"}')
+
+    with pytest.raises(NotCacheable) as refused:
+        as_text(value)
+    assert Bypass.NOT_JSON is refused.value.why
 
 
 @pytest.mark.parametrize("body", ["null", "[]", "7", '"text"', '[{"a": 1}]'])
@@ -91,6 +105,13 @@ def test_what_is_read_is_never_too_deep_to_be_a_key(depth: int) -> None:
         assert refusal(body) in (Bypass.AMBIGUOUS_JSON, Bypass.NOT_JSON)
     else:
         assert body == canonical(read_object(body))
+
+
+def test_a_body_of_countless_small_values_is_too_large_to_be_read() -> None:
+    many = b'{"a": [' + b"1," * 3_000_000 + b"1]}"
+
+    assert Bypass.BODY_TOO_LARGE is refusal(many)
+    assert read_object(b'{"a": ["' + b"A" * 6_000_000 + b'"]}')
 
 
 _KEYS = st.sampled_from(["a", "b", "", '"', "\\", 'a"', "é"]) | st.text(max_size=3)

@@ -29,6 +29,16 @@ def test_an_event_that_never_ends_passes_as_it_is() -> None:
     assert edited(TEXT + USAGE[:-1], []) == TEXT + USAGE[:-1]
 
 
+def test_of_an_event_that_goes_on_and_on_little_is_held_back() -> None:
+    editor, passed = UsageHidden(), 0
+    for _ in range(1000):
+        passed += len(editor.feed(b"data: " + b"x" * 994))
+        assert len(editor.rest()) < 70_000
+
+    assert passed + len(editor.rest()) == 1_000_000
+    assert editor.feed(b"\n\n" + USAGE + REST).endswith(b"x\n\n" + REST)
+
+
 def test_a_request_asks_for_usage_without_another_change() -> None:
     body = b' {"model": "m", "messages": []}'
     asked = OpenAIChat().asking_usage(body)
