@@ -18,11 +18,11 @@ from cache.errors import CacheFault
 from embeddings.batching import Loading
 from gateway.admin.health import describe
 from gateway.app import Running, create_app, open_store
+from gateway.bulk.items import BadInput
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.question import Mode, Object
 from gateway.server import InThread
-from gateway.warm.items import BadInput
 
 _POLL_S: Final = 0.25
 _EMBEDDER_WAIT_S: Final = 900.0  # a first start of CLIP downloads its weights

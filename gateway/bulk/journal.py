@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import orjson
 
-from gateway.warm.items import Answer, BadInput, Failure, GaveUp, Item, Result
+from gateway.bulk.items import Answer, BadInput, Failure, GaveUp, Item, Result
 
 _VERSION: Final = "1"
 _SCHEMA: Final = """

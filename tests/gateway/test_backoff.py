@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.warm.backoff import delay_s, may_retry, named_s
+from gateway.backoff import delay_s, may_retry, named_s
 
 NOW_S = 1_700_000_000.0
 

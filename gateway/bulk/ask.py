@@ -14,10 +14,10 @@ import httpx
 import orjson
 
 from gateway.account import CACHE_NAME
+from gateway.backoff import NAMED_MOST_S, delay_s, may_retry, named_s
+from gateway.bulk.items import Answer, Failure, GaveUp, Result
 from gateway.dialects import claim
 from gateway.question import Reply, Unstored, Usage
-from gateway.warm.backoff import NAMED_MOST_S, delay_s, may_retry, named_s
-from gateway.warm.items import Answer, Failure, GaveUp, Result
 
 Clock = Callable[[], float]
 _WORDS_MOST: Final = 500  # characters of a server's own words that are kept of a failure
