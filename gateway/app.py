@@ -13,6 +13,7 @@ import anyio.to_thread
 import httpx
 from starlette.applications import Starlette
 
+from cache.errors import StoreFault
 from cache.flight import Landings
 from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
@@ -27,6 +28,9 @@ from gateway.account import Account, Prices
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
+from gateway.batches.desk import FOLDER, Desk
+from gateway.batches.endpoints import Endpoints
+from gateway.batchlimits import limits_of
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
@@ -81,6 +85,7 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    batches: Desk | None = None
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
@@ -125,6 +130,7 @@ def create_app(
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
+    batches = make_batches(settings, gateway, store, clock, monotonic)
 
     running = Running(
         settings=settings,
@@ -144,9 +150,11 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
+        batches=batches,
         forgetters=[sightings.forget],
     )
-    app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
+    routes = [admin.mount(access), *(Endpoints(batches, store.secret()).routes() if batches else [])]
+    app = Starlette(routes=routes, lifespan=lambda app: _up(running, upstream, fetcher, tracing))
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = running
     return app
@@ -172,7 +180,12 @@ async def _up(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_write_ledger, running.ledger, running.store)
             tasks.start_soon(running.sightings.run)
+            if running.batches is not None:
+                closing.callback(running.batches.close)
+                tasks.start_soon(running.batches.run)
             yield
+            if running.batches is not None:
+                await running.batches.drain()
             tasks.cancel_scope.cancel()
 
 
@@ -195,6 +208,17 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
             return PrivateStore.open(settings.cache_dir, clock, *limits)
         case "embedded":
             return EmbeddedStore.open(settings.cache_dir, clock, settings.cache_bytes_max)
+
+
+def make_batches(settings: Settings, gateway: Gateway, store: Store, clock: Clock, monotonic: Clock) -> Desk | None:
+    """None where the paths of batches are the upstream's. Raises StoreFault."""
+    if (limits := limits_of(settings.batches)) is None:
+        return None
+    try:
+        folder = settings.cache_dir / FOLDER
+        return Desk(folder, gateway, limits, settings.body_bytes_max, store.secret(), clock, monotonic)
+    except OSError as error:
+        raise StoreFault(f"the files of batches cannot be kept: {error}") from error
 
 
 def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:

@@ -28,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gateway.batchlimits import Batches, refuse_unfit
 from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
 from gateway.question import Mode, Scrutiny
@@ -157,6 +158,9 @@ class Settings(BaseSettings):
     fetch_bytes_max: int = Field(7 * _MIB, ge=1024, description="Largest picture that is fetched, in bytes")
     fetches_max: int = Field(16, ge=1, description="Pictures that are fetched at once, for all requests")
 
+    batches: Batches = Field(
+        "off", description="on, or a table of limits: serve /v1/files and /v1/batches here, for upstreams without them"
+    )
     stream_usage: Literal["as-asked", "always"] = Field(
         "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
     )
@@ -229,6 +233,11 @@ class Settings(BaseSettings):
         for entry in value if isinstance(value, tuple) else ():
             Host.of(entry)
         return value
+
+    @model_validator(mode="after")
+    def batches_may_be_on_disk(self) -> Self:
+        refuse_unfit(self.batches, self.privacy, self.store)
+        return self
 
     @model_validator(mode="after")
     def private_hosts_are_fetched_from(self) -> Self:

@@ -3,6 +3,8 @@
 Raw headers are lists of (name, value) bytes, names in lower case, as ASGI gives them.
 """
 
+import hashlib
+import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -74,18 +76,34 @@ def to_client(headers: Raw, status: int) -> list[tuple[bytes, bytes]]:
     return [field for field in end_to_end(headers) if not (status == 304 and field[0] == b"content-length")]
 
 
-def credential(headers: Raw) -> bytes:
-    """Everything that says who is asking, in one string; empty for nobody. Never stored: it is digested."""
-    found = sorted(name + b":" + value for name, value in headers if _CREDENTIAL.match(name))
+def credentials(headers: Raw) -> list[tuple[bytes, bytes]]:
+    """The fields that say who is asking. Never stored."""
+    found = [field for field in headers if _CREDENTIAL.match(field[0])]
     # No model API takes cookies, and they change from call to call; but where nothing else is sent, they are all
     # there is, and in doubt it is a miss.
-    return b"\n".join(found or sorted(b"cookie:" + value for name, value in headers if name == b"cookie"))
+    return sorted(found or [field for field in headers if field[0] == b"cookie"], key=b":".join)
+
+
+def credential(headers: Raw) -> bytes:
+    """All of them in one string; empty for nobody. It is only ever digested."""
+    return b"\n".join(map(b":".join, credentials(headers)))
+
+
+def tenant(secret: bytes, headers: Raw) -> str:
+    """A digest of who is asking, which is worth nothing without the secret. That of nobody is one, too."""
+    return hmac.new(secret, credential(headers), hashlib.sha256).hexdigest()
 
 
 def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
     """Header fields and query that may lead to another answer, for the key."""
     found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in _PARTITIONS]
     return tuple(sorted([*found, *([("?", query)] if query else [])]))
+
+
+def asked_with(headers: Raw) -> tuple[tuple[str, str], ...]:
+    """What of a batch's own request holds for each of its lines: account, project and wishes. No credential."""
+    kept = _PARTITIONS | _OURS | {b"cache-control"}
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name in kept)
 
 
 def readable(headers: Raw) -> dict[str, str]:

@@ -4,8 +4,6 @@ Reads a body only if a dialect claims the path, and never more of it than the li
 streams through. Credentials are digested here and go no further, except to the upstream they are for.
 """
 
-import hashlib
-import hmac
 import secrets
 
 from starlette.types import Receive, Scope, Send
@@ -100,7 +98,7 @@ class Gateway:
         return None
 
     def _call(self, exchange: Exchange, body: bytes) -> Call:
-        tenant = hmac.new(self._secret, headers.credential(exchange.fields), hashlib.sha256).hexdigest()
+        tenant = headers.tenant(self._secret, exchange.fields)
         partitions = headers.partitions(exchange.fields, exchange.query)
         path = self._upstream.target(exchange.path)
         fields = headers.readable(exchange.fields)

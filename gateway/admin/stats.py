@@ -5,6 +5,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -45,6 +46,7 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
             "feedback": running.judgements.report(),
+            "batches": "off" if running.batches is None else await to_thread.run_sync(running.batches.report),
             "prices": prices or "unknown",
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }

@@ -52,7 +52,8 @@ async def of_our_own(settings: Settings, wait: Wait) -> AsyncIterator[Own]:
     """A gateway in a thread of this process, on loopback, over the store of these settings. Raises BadInput where the
     store cannot be had."""
     apps: list[Starlette] = []
-    patient = settings.model_copy(update={"embed_timeout_s": _EMBED_WAIT_S})
+    # Nor does it take up the batches of the gateway whose settings these are.
+    patient = settings.model_copy(update={"embed_timeout_s": _EMBED_WAIT_S, "batches": "off"})
 
     async def made() -> ASGIApp:
         apps.append(create_app(patient, open_store(patient)))
