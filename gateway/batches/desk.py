@@ -71,7 +71,7 @@ class Desk:
         self._aside: dict[str, float] = {}  # until when, on the monotonic clock
         self._wake = anyio.Event()
         self._idle = anyio.Event()
-        self._closing = False
+        self.closing = False
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -87,7 +87,7 @@ class Desk:
 
     async def drain(self) -> None:
         """Start no more; what is being asked is waited for, but not for long: a batch goes on at the next start."""
-        self._closing = True
+        self.closing = True
         for run in self._runs.values():
             run.stop.set()
         with anyio.move_on_after(_DRAIN_S):
@@ -159,7 +159,7 @@ class Desk:
     async def _look(self, tasks: anyio.abc.TaskGroup) -> None:
         await anyio.to_thread.run_sync(self._clear)
         opened = await anyio.to_thread.run_sync(self._opened)
-        while not self._closing and len(self._runs) < _RUNS_MOST:
+        while not self.closing and len(self._runs) < _RUNS_MOST:
             busy = Counter(run.batch.tenant for run in self._runs.values())
             ready = [batch for batch in opened if self._is_ready(batch)]
             if not ready:

@@ -141,7 +141,7 @@ class Run:
         async with self.means.seats:
             if self._refused is not None:
                 return self._refused
-            if self.stop.is_set():
+            if self._ends():
                 raise Stopped
             try:
                 result = await ask(item.asks.path, orjson.dumps(item.asks.body))
