@@ -1,8 +1,8 @@
 """What batches may take of this machine: the settings of `[batches]`."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 _MIB: Final = 2**20
 
@@ -20,7 +20,14 @@ class BatchLimits(BaseModel):
     keep_s: int = Field(7 * 86400, ge=3600)  # files after they came, batches after they ended
 
 
-Batches = Literal["off", "on"] | BatchLimits
+def _form(value: object) -> str:
+    return "word" if isinstance(value, str) else "table"
+
+
+# Told apart by their form, so that a table that is wrong is told what is wrong with it.
+Batches = Annotated[
+    Annotated[Literal["off", "on"], Tag("word")] | Annotated[BatchLimits, Tag("table")], Discriminator(_form)
+]
 
 
 def limits_of(batches: Batches) -> BatchLimits | None:
