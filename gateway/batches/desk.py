@@ -18,10 +18,10 @@ from starlette.types import ASGIApp
 
 from gateway import headers
 from gateway.batches.keys import Keys
-from gateway.batches.objects import Batch, Counts, Status
+from gateway.batches.objects import Batch, Counts, File, Status
 from gateway.batches.register import Register
 from gateway.batches.run import Means, Run
-from gateway.batches.shelf import Shelf
+from gateway.batches.shelf import Shelf, Writing
 from gateway.batchlimits import BatchLimits
 
 log = logging.getLogger("lookalike")
@@ -105,8 +105,19 @@ class Desk:
 
     def seen(self, tenant: str, fields: headers.Raw) -> bool:
         """Somebody called who may have batches that wait for the key. Whether there are any."""
+        if self._keys.of(tenant) is not None:
+            return False
         with self._turn:
-            return bool(self.register.open_batches(tenant)) and self._keys.learn(tenant, fields)
+            return self.register.has_open(tenant) and self._keys.learn(tenant, fields)
+
+    def keep(self, writing: Writing, file: File) -> None:
+        """A new file, on disk and in the list, or in neither. Raises OSError and sqlite3.Error."""
+        writing.keep(file.id)
+        try:
+            self.register.add(file)
+        except BaseException:
+            self.shelf.drop(file.id)
+            raise
 
     def take(self, batch: Batch, fields: headers.Raw) -> None:
         """A new batch. Raises TooMany."""

@@ -119,8 +119,7 @@ class Endpoints:
                 expires_s=now_s + keep_s,
             )
             with anyio.CancelScope(shield=True):
-                await _run(upload.writing.keep, file.id)
-                await _run(desk.register.add, file)
+                await _run(desk.keep, upload.writing, file)
         return JSONResponse(file.shown())
 
     async def list_files(self, request: Request) -> Response:
@@ -223,7 +222,7 @@ def _place(request: Request, kind: str) -> tuple[str | None, int]:
     """Where the page begins, and how long it is."""
     default, most = _PAGE[kind]
     text = request.query_params.get("limit", str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
         raise Refusal(400, "invalid_limit", f"limit must be from 1 to {most}", "limit")
     return request.query_params.get("after"), int(text)
 

@@ -113,10 +113,14 @@ class Register:
         """A page of them, newest first. Raises NoSuchPlace."""
         return [Batch.of(facts) for facts in self._page(_BATCH, tenant, after, limit, True, None)]
 
-    def open_batches(self, tenant: str | None = None) -> list[Batch]:
+    def open_batches(self) -> list[Batch]:
         """Those that are not over, oldest first."""
-        found = self._facts(f"kind = ? AND {_IS_OPEN} AND tenant = coalesce(?, tenant)", (_BATCH, tenant))
-        return list(map(Batch.of, found))
+        return list(map(Batch.of, self._facts(f"kind = ? AND {_IS_OPEN}", (_BATCH,))))
+
+    def has_open(self, tenant: str) -> bool:
+        query = f"SELECT 1 FROM records WHERE kind = ? AND tenant = ? AND {_IS_OPEN} LIMIT 1"
+        with self._turn:
+            return self._rows.execute(query, (_BATCH, tenant)).fetchone() is not None
 
     def input_of(self, file: str) -> list[str]:
         """Batches that are not over and have this file as their input."""

@@ -9,6 +9,7 @@ validating ──► failed                                       something is w
 import functools
 import logging
 import random
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -190,10 +191,12 @@ class Run:
         await self._change(lambda _: failed)
 
     def _open(self) -> Journal | None:
-        """The journal; None where it is damaged."""
+        """The journal; None where it is damaged. Raises sqlite3.Error."""
         try:
             journal = Journal.open(self.means.shelf.journal(self.batch.id), {"batch": self.batch.id})
         except BadInput as error:
+            if isinstance(error.__cause__, sqlite3.OperationalError):
+                raise error.__cause__ from error  # a full disk: no reason to give up what was paid for
             log.error("batch %s: %s", self.batch.id, error)
             return None
         completed, failed_lines = journal.counts()

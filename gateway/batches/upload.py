@@ -47,7 +47,7 @@ class Upload:
 async def receive(request: Request, shelf: Shelf, limits: BatchLimits) -> AsyncIterator[Upload]:
     """The whole upload. Raises Refusal, OSError, and ClientDisconnect where the client leaves."""
     announced = request.headers.get("content-length", "")
-    _refuse_larger(int(announced) - _FORM_BYTES if announced.isdigit() else 0, shelf, limits)
+    _refuse_larger(int(announced) - _FORM_BYTES if announced.isascii() and announced.isdigit() else 0, shelf, limits)
     try:
         form = Form(request.headers.get("content-type", ""))
     except BadForm as error:
