@@ -112,6 +112,10 @@ def write_results(source: Input, absent: Failure, name: Callable[[], str], now_s
                 writing.keep(file.id)
                 files.append(file)
                 kept[word] = file.id
+    except BaseException:
+        for file in files:
+            source.shelf.drop(file.id)
+        raise
     finally:
         results.discard()
         if errors is not None:

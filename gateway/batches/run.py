@@ -84,6 +84,9 @@ class Run:
         return None
 
     async def _advance(self, source: Input) -> None:
+        await self._look_again()
+        if not self.batch.status.is_open:
+            return None  # it ended since it was looked up
         if not source.is_there:
             return await self._fail("no_file", "the input file is not there any more")
         if self.batch.status is Status.VALIDATING:
@@ -112,7 +115,7 @@ class Run:
 
     async def _ask(self, source: Input, credentials: Fields) -> None:
         """Until every line has a result, or `stop`, or the time is over."""
-        means, pause_s = self.means, _PAUSE_S
+        means, pause_s = self.means, _PAUSE_S / 2
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.batch.fields]
         async with client(means.app, [*fields, *credentials]) as asking:
             ask = functools.partial(self._one, self._asker(asking))
@@ -181,7 +184,12 @@ class Run:
         new_id = functools.partial(means.new_id, "file-")
         written, files = write_results(replace(source, batch=self.batch), absent, new_id, int(now_s))
         self.batch = written.moved(last, now_s)
-        means.register.add(*files, self.batch)
+        try:
+            means.register.add(*files, self.batch)
+        except BaseException:
+            for file in files:
+                means.shelf.drop(file.id)
+            raise
         counts = self.batch.counts
         log.info("batch %s %s: %d answered, %d failed", self.batch.id, last, counts.completed, counts.failed)
 
@@ -207,7 +215,7 @@ class Run:
         self.batch = await anyio.to_thread.run_sync(self.means.register.change, self.batch.id, change)
 
     async def _look_again(self) -> None:
-        """Whether it was cancelled meanwhile."""
+        """Whether it was cancelled, or ended, meanwhile."""
         await self._change(lambda batch: batch)
 
     def _expired(self) -> bool:

@@ -1,13 +1,17 @@
 """One batch at work, where something is wrong with what it works on."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.batches.objects import Status
+from gateway.batches.objects import Counts, Status
+from gateway.batches.register import Register
+from gateway.batches.run import Run
 from tests.batches.at_work import AtWork, line
 from tests.fakes.asgi import read, send_json, start
 
@@ -104,6 +108,32 @@ async def test_while_one_line_after_the_other_fails_the_batch_pauses_and_then_go
     assert batch.status is Status.COMPLETED
     assert caplog.text.count("batch b pauses") >= 2
     assert [row["error"]["code"] for row in failed] == ["connection"] * LINES
+
+
+async def test_a_batch_that_ended_since_it_was_looked_up_is_not_asked_again(make: Make):
+    work = make(answering)
+    stale = replace(work.batch, status=Status.IN_PROGRESS, counts=Counts(LINES))
+    done = await work.run()
+    work.means.shelf.path("in").write_bytes(b"")
+    await Run(work.means, stale, ())()
+
+    assert work.batch == done
+    assert list((work.means.shelf.path("in").parent.parent / "runs").iterdir()) == []
+
+
+async def test_results_that_cannot_be_listed_leave_no_file(make: Make, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    work = make(answering)
+    with monkeypatch.context() as patched:
+        patched.setattr(Register, "add", full)
+        with pytest.raises(sqlite3.OperationalError):
+            await work.run()
+
+    assert work.batch.status is Status.FINALIZING
+    assert [path.name for path in work.means.shelf.path("in").parent.iterdir()] == ["in"]
+    assert (await work.run()).counts.completed == LINES
 
 
 async def test_what_was_answered_before_is_not_asked_again(make: Make):

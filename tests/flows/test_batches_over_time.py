@@ -99,6 +99,18 @@ def test_cancelling_stops_soon_and_keeps_what_came(opened: Open, turnstile: Turn
         assert client.batches.cancel(batch.id).status == "cancelled"
 
 
+def test_many_batches_ask_no_more_lines_at_once_than_one(opened: Open, turnstile: Turnstile):
+    with opened(turnstile) as (stage, client):
+        batches = [create(client, *lines()) for _ in range(3)]
+        until(lambda: stage.stats()["batches"]["by_status"] == {"in_progress": 3})
+        until(lambda: turnstile.holding == AT_ONCE)
+
+        assert turnstile.asked == 2 * AT_ONCE
+        turnstile.gate.set()
+        assert [len(said(client, over(client, batch))) for batch in batches] == [LINES] * 3
+    assert turnstile.called.total() == 3 * LINES
+
+
 def test_one_that_is_over_is_not_cancelled(opened: Open):
     with opened(Parrot()) as (_, client):
         batch = over(client, create(client, say(1)))
