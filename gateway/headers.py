@@ -100,6 +100,12 @@ def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted([*found, *([("?", query)] if query else [])]))
 
 
+def keyed_by_query(query: str) -> bool:
+    """Whether a parameter looks like a key: who is asking is then not told by the fields alone."""
+    names = (pair.partition("=")[0].lower() for pair in query.split("&"))
+    return any(name in ("key", "code", "sig") or _CREDENTIAL.match(name.encode("latin-1")) for name in names)
+
+
 def asked_with(headers: Raw) -> tuple[tuple[str, str], ...]:
     """What of a batch's own request holds for each of its lines: account, project and wishes. No credential."""
     kept = _PARTITIONS | _OURS | {b"cache-control"}

@@ -80,6 +80,8 @@ class Endpoints:
                     raise Refusal(405, "method_not_allowed", f"use {' or '.join(by_method)} here")
                 if request.headers.get("sec-fetch-site") in _ELSEWHERE:
                     raise Refusal(403, "cross_site", "a page of another site asked for this")
+                if headers.keyed_by_query(request.scope["query_string"].decode("latin-1")):
+                    raise Refusal(400, "key_in_query", "send your key in a header field: it tells whose a file is")
                 await self._notice(request)
                 return await endpoint(request)
             except Refusal as refusal:

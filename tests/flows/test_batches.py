@@ -218,6 +218,7 @@ def test_unusable_requests_are_refused_in_openais_shape(stage: Stage):
         (httpx.post(f"{url}/batches", content=b"{}"), 400, "application/json"),
         (httpx.post(f"{url}/batches", json=[]), 400, "the body"),
         (httpx.get(f"{url}/files", headers={"Sec-Fetch-Site": "cross-site"}), 403, "another site"),
+        (httpx.get(f"{url}/files?api-key=k"), 400, "send your key in a header field"),
         (httpx.post(f"{url}/batches/batch_x/cancel"), 404, "there is no batch"),
     ):
         error = reply.json()["error"]
