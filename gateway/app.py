@@ -13,6 +13,7 @@ import anyio.to_thread
 import httpx
 from starlette.applications import Starlette
 
+from cache.errors import StoreFault
 from cache.flight import Landings
 from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
@@ -30,6 +31,9 @@ from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
 from gateway.admission import Admission
+from gateway.batches.desk import FOLDER, Desk
+from gateway.batches.endpoints import Endpoints
+from gateway.batchlimits import limits_of
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
@@ -100,6 +104,7 @@ class Running:
     outbox: Outbox
     labels: Labels
     draining: bool = False  # told to stop
+    batches: Desk | None = None
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
     @property
@@ -171,6 +176,7 @@ def create_app(
     gateway = Gateway(
         settings, upstream, planner, relay, account, actors, sightings, tenants, *clocks, admission, tracing
     )
+    batches = make_batches(settings, gateway, store, clock, monotonic)
 
     running = Running(
         live=live,
@@ -190,6 +196,7 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
+        batches=batches,
         acceptances=acceptances,
         outbox=outbox,
         labels=labels,
@@ -199,7 +206,8 @@ def create_app(
         labelling=labelling,
         forgetters=[sightings.forget, outbox.forget],
     )
-    app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
+    routes = [admin.mount(access), *(Endpoints(batches, store.secret()).routes() if batches else [])]
+    app = Starlette(routes=routes, lifespan=lambda app: _up(running, upstream, fetcher, tracing))
     app.router.default = gateway  # whatever is not ours is the upstream's, on any path and by any method
     app.state.running = running
     return app
@@ -232,7 +240,12 @@ async def _up(
             tasks.start_soon(running.sightings.run)
             tasks.start_soon(running.labelling.run)
             tasks.start_soon(running.acceptances.run)
+            if running.batches is not None:
+                closing.callback(running.batches.close)
+                tasks.start_soon(running.batches.run)
             yield
+            if running.batches is not None:
+                await running.batches.drain()
             tasks.cancel_scope.cancel()
 
 
@@ -272,6 +285,17 @@ def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
             return PrivateStore.open(settings.cache_dir, behind, *limits)
         case "embedded":
             return EmbeddedStore.open(settings.cache_dir, behind, settings.cache_bytes_max)
+
+
+def make_batches(settings: Settings, gateway: Gateway, store: Store, clock: Clock, monotonic: Clock) -> Desk | None:
+    """None where the paths of batches are the upstream's. Raises StoreFault."""
+    if (limits := limits_of(settings.batches)) is None:
+        return None
+    try:
+        folder = settings.cache_dir / FOLDER
+        return Desk(folder, gateway, limits, settings.body_bytes_max, store.secret(), clock, monotonic)
+    except OSError as error:
+        raise StoreFault(f"the files of batches cannot be kept: {error}") from error
 
 
 def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:

@@ -28,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gateway.batchlimits import Batches, refuse_unfit
 from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
 from gateway.labels.settings import Classifiers
@@ -178,6 +179,9 @@ class Settings(Trouble, BaseSettings):
     fetch_bytes_max: int = Field(7 * _MIB, ge=1024, description="Largest picture that is fetched, in bytes")
     fetches_max: int = Field(16, ge=1, description="Pictures that are fetched at once, for all requests")
 
+    batches: Batches = Field(
+        "off", description="on, or a table of limits: serve /v1/files and /v1/batches here, for upstreams without them"
+    )
     stream_usage: Literal["as-asked", "always"] = Field(
         "as-asked", description="always: ask the upstream for every stream's token counts, hidden from who did not ask"
     )
@@ -260,6 +264,7 @@ class Settings(Trouble, BaseSettings):
     @model_validator(mode="after")
     def belongs_together(self) -> Self:
         known.check(self.rules, self.webhooks, self.classifiers)
+        refuse_unfit(self.batches, self.privacy, self.store)
         if self.fetch_private_hosts and self.fetch_pictures == "off":
             raise ValueError(
                 "fetch_private_hosts: nothing is fetched; set fetch_pictures = [] to fetch from these alone"

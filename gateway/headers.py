@@ -122,14 +122,18 @@ def to_client(headers: Raw, status: int) -> list[tuple[bytes, bytes]]:
 
 def credential(headers: Raw, query: str = "") -> Credential:
     """Everything that says who is asking. Never stored: it is digested."""
-    fields = [(name, value) for name, value in headers if _CREDENTIAL.match(name)]
     asked = [pair for pair in query.split("&") if _QUERY_CREDENTIAL.match(_named(pair))]
-    if not fields and not asked:
-        # No model API takes cookies, and they change from call to call; but where nothing else is sent, they are all
-        # there is, and in doubt it is a miss.
-        fields = [(name, value) for name, value in headers if name == b"cookie"]
+    fields = credentials(headers, alone=not asked)
     beside = [field for field in fields if field[0] not in _KEYS]
     return Credential(_lines(fields, asked), _lines(beside, (pair for pair in asked if not _is_key(pair))))
+
+
+def credentials(headers: Raw, alone: bool = True) -> list[tuple[bytes, bytes]]:
+    """The fields that say who is asking. `alone`: nothing else does. Never stored."""
+    found = [field for field in headers if _CREDENTIAL.match(field[0])]
+    # No model API takes cookies, and they change from call to call; but where nothing else is sent, they are all
+    # there is, and in doubt it is a miss.
+    return found or [field for field in headers if alone and field[0] == b"cookie"]
 
 
 def with_key(headers: Raw, key: str) -> list[tuple[bytes, bytes]]:
@@ -142,11 +146,7 @@ def with_key(headers: Raw, key: str) -> list[tuple[bytes, bytes]]:
 
 def partitions(headers: Raw, query: str) -> tuple[tuple[str, str], ...]:
     """Header fields and query that may lead to another answer, for the key. A key in the query is the credential's."""
-    found = [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in headers
-        if (name in _PARTITIONS or _ACCOUNT.match(name)) and not _CREDENTIAL.match(name)
-    ]
+    found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if _parts(name)]
     query = without_keys(query)
     return tuple(sorted([*found, *([("?", query)] if query else [])]))
 
@@ -168,6 +168,25 @@ def _lines(fields: Raw, asked: Iterable[str]) -> bytes:
     # As they came: nothing that is decoded can pass for a line of its own.
     lines = [name + b":" + value for name, value in fields] + [b"?" + pair.encode("latin-1") for pair in asked]
     return b"\n".join(sorted(lines))
+
+
+def keyed_by_query(query: str) -> bool:
+    """Whether a parameter looks like a key: who is asking is then not told by the fields alone."""
+    return bool(credential([], query).whole)
+
+
+def asked_with(headers: Raw) -> tuple[tuple[str, str], ...]:
+    """What of a batch's own request holds for each of its lines: account, project and wishes. No credential."""
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in headers
+        if name in _OURS or name == b"cache-control" or _parts(name)
+    )
+
+
+def _parts(name: bytes) -> bool:
+    """Whether another value of this field may mean another answer."""
+    return (name in _PARTITIONS or bool(_ACCOUNT.match(name))) and not _CREDENTIAL.match(name)
 
 
 def readable(headers: Raw) -> dict[str, str]:

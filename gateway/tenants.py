@@ -121,7 +121,7 @@ class Tenants:
         return max([self._trust_s, *(group.accepted_s for group in self._groups)])
 
     def caller(self, credential: Credential) -> Caller:
-        own = self._digest(credential.whole)
+        own = digest(self._secret, credential)
         if (group := self._group_of(own)) is None:
             return Caller(own, own, self._trust_s if credential.whole else None)
         return Caller(own, self.scope_of(group.name, credential.beside), group.accepted_s, shared=True)
@@ -135,4 +135,13 @@ class Tenants:
         return next(named, None) or next((group for group in self._groups if group.members == EVERYONE), None)
 
     def _digest(self, what: bytes) -> str:
-        return hmac.new(self._secret, what, hashlib.sha256).hexdigest()
+        return _digest(self._secret, what)
+
+
+def digest(secret: bytes, credential: Credential) -> str:
+    """Who asks, whoever shares what: `Caller.own`. That of nobody is one, too."""
+    return _digest(secret, credential.whole)
+
+
+def _digest(secret: bytes, what: bytes) -> str:
+    return hmac.new(secret, what, hashlib.sha256).hexdigest()

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -47,6 +48,7 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "feedback": running.judgements.report(),
             "webhooks": running.outbox.report(),
             "classifiers": running.labels.report(),
+            "batches": "off" if running.batches is None else await to_thread.run_sync(running.batches.report),
             "prices": prices or "unknown",
             "upstreams": running.upstream.report(),
             "load": running.admission.report(),

@@ -13,18 +13,11 @@ from typing import Any, Final, assert_never
 
 import orjson
 
-from gateway.batchlines import (
-    BadLine,
-    BatchAnswer,
-    BatchError,
-    BatchRequest,
-    BatchResponse,
-    write_request,
-    write_response,
-)
+from gateway.batchlines import BadLine, BatchRequest, write_request, write_response
+from gateway.bulk.items import Answer, BadInput, Failure, Item, Posted, Recipe, Result
+from gateway.bulk.lines import response
 from gateway.dialects import claim
 from gateway.question import Object, Unstored
-from gateway.warm.items import Answer, BadInput, Failure, Item, Posted, Recipe, Result
 from gateway.warm.rows import CHAT, is_local
 
 
@@ -48,7 +41,7 @@ def lines(form: OutForm, rows: Iterable[Row], path: str = CHAT) -> Iterator[byte
     for read, result in rows:
         match form:
             case OutForm.OPENAI:
-                yield write_response(_response(read, result))
+                yield write_response(response(_id(read), result))
             case OutForm.CSV:
                 row = flat(read, result, path)
                 yield _csv([_cell(row.get(name)) for name in _COLUMNS])
@@ -120,31 +113,6 @@ def write(file: Path, parts: Iterable[bytes]) -> None:
 
 def _id(read: Item | BadLine) -> str:
     return read.id if isinstance(read, Item) else f"line-{read.line}"
-
-
-def _response(read: Item | BadLine, result: Result) -> BatchResponse:
-    name = _id(read)
-    outcome: BatchAnswer | BatchError
-    match result:
-        case Answer(status=status, request_id=request_id, body=body):
-            outcome = BatchAnswer(status, request_id, orjson.loads(body))
-        case Failure(code, message, status, body):
-            value = _object(body)
-            if status is not None and value is not None:
-                outcome = BatchAnswer(status, "", value)
-            else:
-                outcome = BatchError(code, message)
-        case _:
-            assert_never(result)
-    return BatchResponse(f"batch_req_{name}", name, outcome)
-
-
-def _object(body: bytes) -> Any:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _cell(value: Any) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import pybase64
 
+from gateway.bulk.items import Posted, Recipe
 from gateway.question import Object
-from gateway.warm.items import Posted, Recipe
 from gateway.warm.rows import CHAT
 
 _WORDS = re.compile(r"\{(?:prompt|system|model)\}")

@@ -141,8 +141,8 @@ class Commands:
         self._run(given | {"journal": journal, "failures": failures})
 
     def _run(self, given: dict[str, Any]) -> None:
+        from gateway.bulk.items import BadInput
         from gateway.warm.estimate import Assumed
-        from gateway.warm.items import BadInput
         from gateway.warm.run import How, run
 
         try:
@@ -186,7 +186,7 @@ def _wanted(given: dict[str, Any]) -> Any:
 
 def _settings(given: dict[str, Any]) -> Settings:
     """Those of the store's gateway; of a running one only the prices and the embedder are used, to compare with."""
-    from gateway.warm.items import BadInput
+    from gateway.bulk.items import BadInput
 
     if given["gateway"] is not None:
         if given["upstream"] or given["store"]:
@@ -199,7 +199,7 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _prompts(given: list[str] | None, file: Path | None) -> tuple[str, ...]:
-    from gateway.warm.items import BadInput
+    from gateway.bulk.items import BadInput
 
     lines = []
     if file is not None:
@@ -216,8 +216,8 @@ def _prompts(given: list[str] | None, file: Path | None) -> tuple[str, ...]:
 
 
 def _template(file: Path) -> Any:
+    from gateway.bulk.items import BadInput
     from gateway.warm.compose import template_wrong
-    from gateway.warm.items import BadInput
 
     try:
         template = json.loads(file.read_text("utf-8-sig"))
@@ -229,7 +229,7 @@ def _template(file: Path) -> Any:
 
 
 def _headers(key: str | None, given: list[str]) -> dict[str, str]:
-    from gateway.warm.items import BadInput
+    from gateway.bulk.items import BadInput
 
     key = (key or "").strip()
     if not _is_field(key):
@@ -259,7 +259,7 @@ def _out_form(file: Path | None, given: str | None, form: Any) -> Any:
 
 
 def _one_of(word: str, words: list[Any], flag: str) -> str:
-    from gateway.warm.items import BadInput
+    from gateway.bulk.items import BadInput
 
     if word not in words:
         raise BadInput(f"{flag} {word}: it is one of {', '.join(words)}")

@@ -11,11 +11,11 @@ import orjson
 import pybase64
 
 from gateway import pictures
+from gateway.bulk.items import Answer, Failure, GaveUp
 from gateway.errors import NotInCache
 from gateway.pictures import Picture
 from gateway.question import NotCacheable, Object
 from gateway.warm.estimate import Assumed, Estimate
-from gateway.warm.items import Answer, Failure, GaveUp
 from gateway.warm.job import Job, Survey
 from gateway.warm.rehearse import Rehearsed
 

@@ -18,15 +18,15 @@ import anyio.to_thread
 import httpx
 
 from gateway.batchlines import BadLine
+from gateway.bulk.ask import Asker, Pacer, wait_unless
+from gateway.bulk.engine import Ask, Engine, Marked, too_many
+from gateway.bulk.items import BadInput, Failure, Item, Recipe, Result
+from gateway.bulk.journal import Journal, State
 from gateway.config import Settings
 from gateway.warm import answers
 from gateway.warm.answers import OutForm
-from gateway.warm.ask import Asker, Pacer, wait_unless
 from gateway.warm.compose import Shape, compose, data_url
 from gateway.warm.display import Display
-from gateway.warm.engine import Ask, Engine, Marked, too_many
-from gateway.warm.items import BadInput, Failure, Item, Recipe, Result
-from gateway.warm.journal import Journal, State
 from gateway.warm.rehearse import Rehearsed, rehearse
 from gateway.warm.rows import is_local
 from gateway.warm.sources import Source

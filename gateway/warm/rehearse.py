@@ -22,10 +22,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.bulk.ask import cache_of
+from gateway.bulk.items import Failure, Item
 from gateway.config import Settings
 from gateway.question import Mode
-from gateway.warm.ask import cache_of
-from gateway.warm.items import Failure, Item
 from gateway.warm.target import Own, Wait, client, in_thread, of_our_own
 
 _TIMEOUT_S: Final = 300.0

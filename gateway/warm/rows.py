@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 
-from gateway.batchlines import BadLine, BatchRequest, Seen, read_objects, read_requests, repeated
+from gateway.batchlines import BadLine, Seen, read_objects, repeated
+from gateway.bulk.items import Item, Posted, Read, Recipe
+from gateway.bulk.lines import read_items
 from gateway.question import Object
-from gateway.warm.items import Item, Posted, Read, Recipe
 
 CHAT = "/v1/chat/completions"
 _NAMES = {
@@ -82,8 +83,7 @@ def detect(line: bytes) -> Form | str:
 def read_json(form: Form, lines: Iterable[bytes], rules: Rules, seen: Seen) -> Iterator[Read]:
     """The items of a JSON lines file of this form."""
     if form is Form.OPENAI:
-        for request in read_requests(lines, seen):
-            yield _posted(request) if isinstance(request, BatchRequest) else request
+        yield from read_items(lines, seen)
         return
     one = _row if form is Form.ROWS else _logged
     for number, value in read_objects(lines):
@@ -157,10 +157,6 @@ def _checked(one: Any, value: Object, number: int, rules: Rules, seen: Seen) -> 
         # A row with several prompts is several items; their ids begin alike, so that one test says it of all.
         why = repeated(item.id, number, seen)
         yield BadLine(number, why) if why else item
-
-
-def _posted(request: BatchRequest) -> Item:
-    return Item(request.custom_id, request.line, Posted(request.url, request.body))
 
 
 def _logged(value: Object, number: int, rules: Rules) -> list[Item]:

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway.app import wall_clock
+from gateway.bulk.ask import Stopped
+from gateway.bulk.items import BadInput, GaveUp
+from gateway.bulk.journal import Journal
 from gateway.question import Object
-from gateway.warm.ask import Stopped
 from gateway.warm.display import Display, show_dry, show_run
 from gateway.warm.estimate import Assumed
 from gateway.warm.forecast import forecast
-from gateway.warm.items import BadInput, GaveUp
 from gateway.warm.job import Clocks, Job, Survey, Wanted
-from gateway.warm.journal import Journal
 from gateway.warm.target import client, look_over, of_our_own, when_ready
 
 DONE, SOME_FAILED, BAD_INPUT, GAVE_UP, STOPPED = 0, 1, 2, 3, 130

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from gateway.batchlines import BadLine, Seen, repeated
+from gateway.bulk.items import BadInput, Item, Read, Recipe
+from gateway.bulk.lines import read_lines
 from gateway.warm.compose import Shape, wrong
-from gateway.warm.items import BadInput, Item, Read, Recipe
 from gateway.warm.rows import Form, Rules, detect, is_local, read_csv, read_json
 
 PICTURE_SUFFIXES: Final = frozenset(".png .jpg .jpeg .webp .gif .bmp .tif .tiff .avif .heic .heif".split())
@@ -68,7 +69,7 @@ def _form(file: Path) -> Form:
     if file.suffix.lower() in _SUFFIX_CSV:
         return Form.CSV
     with _opened(file) as stream:
-        first = next((line for line in _lines(stream) if line.strip()), b"")
+        first = next((line for line in read_lines(stream, LINE_BYTES_MAX) if line.strip()), b"")
     found = detect(first) if first else Form.ROWS
     if not isinstance(found, Form):
         raise BadInput(f"{file}: {found} (--form says which it is)")
@@ -87,19 +88,11 @@ def _rows(file: Path, form: Form, rules: Rules, seen: Seen) -> Iterator[Read]:
         if form is Form.CSV:
             yield from read_csv(_text(file, stream), rules, seen)
         else:
-            yield from read_json(form, _lines(stream), rules, seen)
-
-
-def _lines(stream: BufferedReader) -> Iterator[bytes]:
-    """Each line; one that is too long as its first bytes, which no reader takes for JSON."""
-    while line := stream.readline(LINE_BYTES_MAX):
-        yield line
-        while len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
-            line = stream.readline(LINE_BYTES_MAX)
+            yield from read_json(form, read_lines(stream, LINE_BYTES_MAX), rules, seen)
 
 
 def _text(file: Path, stream: BufferedReader) -> Iterator[str]:
-    for number, line in enumerate(_lines(stream), start=1):
+    for number, line in enumerate(read_lines(stream, LINE_BYTES_MAX), start=1):
         try:
             yield line.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
+from gateway.bulk.items import Answer, Failure, Result
 from gateway.config import Price
-from gateway.warm.items import Answer, Failure, Result
 
 _RATE_OVER: Final = 200  # results that the rate is taken over: long enough to be steady, short enough to follow
 

@@ -18,11 +18,11 @@ from cache.errors import CacheFault
 from embeddings.batching import Loading
 from gateway.admin.health import describe
 from gateway.app import Running, create_app, open_store
+from gateway.bulk.items import BadInput
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.question import Mode, Object
 from gateway.server import InThread
-from gateway.warm.items import BadInput
 
 _POLL_S: Final = 0.25
 _EMBEDDER_WAIT_S: Final = 900.0  # a first start of CLIP downloads its weights
@@ -52,7 +52,8 @@ async def of_our_own(settings: Settings, wait: Wait) -> AsyncIterator[Own]:
     """A gateway in a thread of this process, on loopback, over the store of these settings. Raises BadInput where the
     store cannot be had."""
     apps: list[Starlette] = []
-    patient = settings.model_copy(update={"embed_timeout_s": _EMBED_WAIT_S})
+    # Nor does it take up the batches of the gateway whose settings these are.
+    patient = settings.model_copy(update={"embed_timeout_s": _EMBED_WAIT_S, "batches": "off"})
 
     async def made() -> ASGIApp:
         apps.append(create_app(patient, open_store(patient)))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gateway.batchlimits import BatchLimits, limits_of
 from gateway.config import PREFIX, EmbeddingPrice, Price, Settings, load_settings
 from gateway.errors import ConfigError
 from gateway.question import Mode, Scrutiny
@@ -448,6 +449,43 @@ def test_what_makes_no_sense_there_is_refused_without_repeating_a_password(name:
 
     assert words.startswith(name)
     assert "secret" not in words
+
+
+@pytest.mark.parametrize(
+    ("value", "limits"),
+    [
+        ("off", None),
+        ("on", BatchLimits()),
+        ('{"concurrency": 9, "keep_s": 3600}', BatchLimits(concurrency=9, keep_s=3600)),
+        ("{}", BatchLimits()),
+    ],
+)
+def test_batches_are_turned_on_by_a_word_or_by_their_limits(
+    value: str, limits: BatchLimits | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + "BATCHES", value)
+
+    assert limits_of(load_settings(upstream=UPSTREAM).batches) == limits
+
+
+def test_batches_may_be_a_table_of_the_file(toml: Path) -> None:
+    toml.write_text(f'upstream = "{UPSTREAM}"\n[batches]\nconcurrency = 2')
+
+    assert load_settings(toml).batches == BatchLimits(concurrency=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"batches": "yes"}, "batches.word: Input should be 'off' or 'on'"),
+        ({"batches": {"concurrency": 0}}, "batches.table.concurrency: Input should be greater than or equal to 1"),
+        ({"batches": {"at_once": 3}}, "batches.table.at_once: is no setting"),
+        ({"batches": "on", "privacy": "strict"}, 'privacy = "strict" forbids: turn one of them off'),
+        ({"batches": {}, "store": "memory"}, 'store = "memory" writes nothing: use "embedded"'),
+    ],
+)
+def test_batches_that_cannot_be_had_are_refused_at_the_start(given: dict[str, Any], words: str) -> None:
+    assert words in trouble(upstream=UPSTREAM, **given)
 
 
 # In trouble

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.batchlines import BadLine, BatchResponse, read_responses
+from gateway.bulk.items import Answer, BadInput, Failure, Item, Posted, Recipe
 from gateway.warm.answers import OutForm, Row, failed_line, lines, write
-from gateway.warm.items import Answer, BadInput, Failure, Item, Posted, Recipe
 from gateway.warm.rows import Form, Rules, read_json
 
 BODY = {

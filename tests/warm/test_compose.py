@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.bulk.items import Posted, Recipe
 from gateway.warm.compose import Shape, compose, data_url, template_wrong, wrong
-from gateway.warm.items import Posted, Recipe
 from tests.fakes.pictures import card
 
 URL = "data:image/png;base64,AAAA"

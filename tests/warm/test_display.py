@@ -4,10 +4,10 @@ from io import StringIO
 
 from rich.console import Console
 
+from gateway.bulk.items import Answer, Failure
 from gateway.config import Price
 from gateway.warm.display import Display, clock, show_dry, show_run, told
 from gateway.warm.estimate import Assumed, Estimate
-from gateway.warm.items import Answer, Failure
 from gateway.warm.rehearse import Rehearsed
 from gateway.warm.tally import Tally
 

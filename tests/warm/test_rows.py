@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.batchlines import BadLine
-from gateway.warm.items import Item, Posted, Recipe
+from gateway.bulk.items import Item, Posted, Recipe
 from gateway.warm.rows import Form, Rules, detect, read_csv, read_json
 from tests.examples import examples
 

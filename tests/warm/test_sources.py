@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway.batchlines import BadLine
+from gateway.bulk.items import BadInput, Item, Read
 from gateway.warm import sources
 from gateway.warm.compose import Shape
-from gateway.warm.items import BadInput, Item, Read
 from gateway.warm.rows import Form, Rules
 from gateway.warm.sources import open_source
 

@@ -7,10 +7,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gateway.warm.ask import Stopped
-from gateway.warm.engine import Engine, Marked, too_many
-from gateway.warm.items import Answer, BadInput, GaveUp, Item, Recipe, Result
-from gateway.warm.journal import Journal, State
+from gateway.bulk.ask import Stopped
+from gateway.bulk.engine import Engine, Marked, too_many
+from gateway.bulk.items import Answer, BadInput, GaveUp, Item, Recipe, Result
+from gateway.bulk.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ import orjson
 
 from gateway.account import CACHE_NAME
 from gateway.backoff import NAMED_MOST_S, delay_s, may_retry, named_s
+from gateway.bulk.items import Answer, Failure, GaveUp, Refused, Result
 from gateway.dialects import claim
 from gateway.question import Reply, Unstored, Usage
-from gateway.warm.items import Answer, Failure, GaveUp, Result
 
 Clock = Callable[[], float]
 _WORDS_MOST: Final = 500  # characters of a server's own words that are kept of a failure
@@ -81,7 +81,7 @@ class Asker:
                     return result
                 failure, unreachable = result, False
                 if response.status_code == 401:
-                    raise GaveUp(f"the key is refused (status 401): {failure.message}")
+                    raise Refused(failure)
                 if response.status_code == 200 or not may_retry(response.status_code):
                     return failure
                 if (named := named_s(response.headers, self.clock())) is not None:

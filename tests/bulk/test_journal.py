@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.warm.items import Answer, BadInput, Failure, Item, Recipe
-from gateway.warm.journal import Journal, State
+from gateway.bulk.items import Answer, BadInput, Failure, Item, Recipe
+from gateway.bulk.journal import Journal, State
 
 ABOUT = {"command": "batch", "target": "http://gateway"}
 ITEM = Item("a", 1, Recipe(("a.png",), "Price?"))

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import orjson
 
-from gateway.warm.items import Answer, BadInput, Failure, GaveUp, Item, Result
+from gateway.bulk.items import Answer, BadInput, Failure, GaveUp, Item, Result
 
 _VERSION: Final = "1"
 _SCHEMA: Final = """
@@ -155,6 +155,12 @@ class Journal:
                 self._rows.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             raise GaveUp(f"the journal {self.path} cannot be written: {error}") from error
+
+    def counts(self) -> tuple[int, int]:
+        """Results: answers, and failures."""
+        with self._turn:
+            row = self._rows.execute("SELECT count(*), coalesce(sum(failed), 0) FROM results").fetchone()
+        return int(row[0] - row[1]), int(row[1])
 
     def failures(self) -> int:
         """Items without an answer, of those that this run has read."""

@@ -7,8 +7,8 @@ import anyio
 import httpx
 import pytest
 
-from gateway.warm.ask import Asker, Pacer, Stopped, cache_of, wait_unless
-from gateway.warm.items import Answer, Failure, GaveUp, Result
+from gateway.bulk.ask import Asker, Pacer, Stopped, cache_of, wait_unless
+from gateway.bulk.items import Answer, Failure, GaveUp, Result
 from tests.fakes.flaky import Fault, Flaky, first
 from tests.fakes.pictures import card
 from tests.fakes.upstream import FakeUpstream

@@ -86,3 +86,11 @@ class BadInput(Exception):
 
 class GaveUp(Exception):
     """To go on would only fail for every question that is left. The message says why."""
+
+
+class Refused(GaveUp):
+    """The key is refused, which nobody will mend meanwhile. `failure` is what came."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"the key is refused (status {failure.status}): {failure.message}")
+        self.failure = failure

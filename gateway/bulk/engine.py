@@ -14,9 +14,9 @@ import anyio.abc
 import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from gateway.warm.ask import Stopped
-from gateway.warm.items import BadInput, GaveUp, Item, Result
-from gateway.warm.journal import Journal
+from gateway.bulk.ask import Stopped
+from gateway.bulk.items import BadInput, GaveUp, Item, Result
+from gateway.bulk.journal import Journal
 
 Marked = tuple[Item, bytes]
 Ask = Callable[[Item], Awaitable[Result]]

@@ -1,0 +1,1 @@
+"""Many questions, asked one by one: what `lookalike batch` and the batch endpoints share."""
