@@ -41,7 +41,9 @@ class Workers:
         self._limiter = anyio.CapacityLimiter(most)
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        """Whoever is cancelled meanwhile goes at once; the thread is then left to its work, and takes a place until it
+        has done it."""
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter, abandon_on_cancel=True)
 
 
 class Fingerprint:

@@ -13,8 +13,10 @@ import anyio
 from cache.entry import Entry, Record
 from cache.flight import Landings
 from cache.keys import Asked
+from cache.lookup import Embedded
 from cache.marks import Marks
 from cache.stores.base import Clock, Store
+from embeddings.base import EmbedderFault
 from gateway import capture
 from gateway.account import Trail
 from gateway.capture import Answered
@@ -27,6 +29,8 @@ from gateway.watch import Shadow, Watch
 
 log = logging.getLogger("lookalike")
 
+# Far longer than an embedder takes that works; many answers may wait for it at once.
+_EMBED_S = 30.0
 # Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
 _WAITING_MOST = 64
 
@@ -78,7 +82,7 @@ class Keeper:
                 await self._weighed(storing.shadow, storing)
             if storing.keep:
                 await storing.looks.pixels()
-                await storing.looks.embedded()
+                await _embedded(storing.looks)
                 await storing.looks.evidence()
         except Exception:
             log.debug("the pictures could not be prepared", exc_info=True)
@@ -140,7 +144,7 @@ class Keeper:
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
         looks = storing.looks
         usage = storing.dialect.usage(reply)
-        embedded = await looks.embedded()
+        embedded = await _embedded(looks)
         entry = Entry(
             id=secrets.token_hex(16),
             partition=storing.asked.partition,
@@ -163,3 +167,13 @@ class Keeper:
         )
         vectors = embedded.vectors if embedded else None
         return Record(entry, capture.pack(reply), vectors, await looks.evidence())
+
+
+async def _embedded(looks: Fingerprint) -> Embedded | None:
+    """None, too, where the embedder fails or hangs: the answer is then found by bytes and pixels alone."""
+    with anyio.move_on_after(_EMBED_S):
+        try:
+            return await looks.embedded()
+        except EmbedderFault:
+            log.warning("an answer is stored without vectors: the embedder failed", exc_info=True)
+    return None

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from cache.errors import CacheFault
-from embeddings.batching import Failed, Loading, Ready, State
+from embeddings.batching import EmbeddingService, Failed, Loading, Ready, State
 from gateway import disk
 from gateway.config import Settings
 
@@ -42,7 +42,7 @@ async def health(request: Request) -> Response:
     running = request.app.state.running
     size, room = running.store.size(), await anyio.to_thread.run_sync(_disk, running.settings)
     store = {"kind": running.settings.store, "entries": size.entries, "set_aside": size.set_aside}
-    problems = _problems(running.embedding.state, room)
+    problems = _problems(running.embedding, room)
     if request.query_params.get("check") == "store":
         store["wrong"] = wrong = await _check(running.store)
         problems += [f"the store: {each}" for each in wrong]
@@ -54,7 +54,7 @@ async def health(request: Request) -> Response:
             "uptime_s": round(running.monotonic() - running.started_s, 1),
             "upstream": running.settings.upstream,
             "mode": running.settings.mode,
-            "embedder": describe(running.embedding.state),
+            "embedder": describe(running.embedding.state) | {"faults": running.embedding.faults},
             "privacy": privacy(running.settings),
             "store": store,
             "disk": room,
@@ -70,10 +70,12 @@ async def _check(store: Any) -> list[str]:
     return wrong
 
 
-def _problems(state: State, room: dict[str, int] | None) -> list[str]:
+def _problems(embedding: EmbeddingService, room: dict[str, int] | None) -> list[str]:
     problems = []
-    if isinstance(state, Failed):
-        problems.append(f"no near hits: {state.why}")
+    if isinstance(embedding.state, Failed):
+        problems.append(f"no near hits: {embedding.state.why}")
+    if embedding.is_stuck:
+        problems.append("no near hits: the embedder has not come back from its last pictures")
     if room is not None and room["free_bytes"] < _FREE_BYTES_MIN:
         problems.append(f"the disk of the store has only {room['free_bytes'] // 2**20} MiB left")
     return problems

@@ -1,0 +1,47 @@
+"""How long a request waits for the cache before it goes on without it. Pure; time comes from the given clock.
+
+One that overran shows that something is stuck: for a while the others wait for hardly anything, so that a dead disk
+costs each of them milliseconds, and one at a time is let through with full patience, to see whether it is over.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+# What a lookup takes that is answered from memory.
+SHORT_S: Final = 0.25
+PAUSE_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    seconds: float
+    is_probe: bool = False
+
+
+class Patience:
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._full = Allowance(seconds)
+        self._short = Allowance(min(seconds, SHORT_S))
+        self._monotonic = monotonic
+        self._next_probe_s: float | None = None  # None: nothing is stuck
+
+    @property
+    def is_short(self) -> bool:
+        return self._next_probe_s is not None
+
+    def allowance(self) -> Allowance:
+        """For one wait, of which `told` is then told how it went."""
+        if self._next_probe_s is None:
+            return self._full
+        now_s = self._monotonic()
+        if now_s < self._next_probe_s:
+            return self._short
+        self._next_probe_s = now_s + max(PAUSE_S, self._full.seconds)
+        return Allowance(self._full.seconds, is_probe=True)
+
+    def told(self, allowance: Allowance, overran: bool) -> None:
+        if overran and allowance != self._short:  # too little time shows nothing
+            self._next_probe_s = self._monotonic() + PAUSE_S
+        elif not overran and allowance.is_probe:
+            self._next_probe_s = None
