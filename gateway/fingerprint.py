@@ -62,7 +62,7 @@ class Fingerprint:
         """`embedded` is told of the seconds that the embedder worked for these pictures."""
         self.files = tuple(picture.digest for picture in loaded)
         self._pictures = tuple(loaded)
-        self._workers = workers
+        self.workers = workers  # those of lookups first; what is left is done by others, so that it delays none
         self._embedding = embedding
         self._pixels_max = pixels_max
         self._evidence_bytes_max = evidence_bytes_max
@@ -94,7 +94,7 @@ class Fingerprint:
             await self.sizes()
             decoded = self._decoded or (None,) * len(self._pictures)
             with self._stage("decode"):
-                self._views = await self._workers.run(lambda: tuple(map(pictures.view, self._pictures, decoded)))
+                self._views = await self.workers.run(lambda: tuple(map(pictures.view, self._pictures, decoded)))
             self._decoded = None
         plain = tuple(view for view in self._views if view is not None)
         return plain if len(plain) == len(self._views) else ()
@@ -113,12 +113,12 @@ class Fingerprint:
         if self._evidence is None:
             views = await self.views()
             most = self._evidence_bytes_max
-            self._evidence = await self._workers.run(lambda: tuple(guard.encode(view, most) for view in views))
+            self._evidence = await self.workers.run(lambda: tuple(guard.encode(view, most) for view in views))
         return self._evidence
 
     async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:
         with self._stage("decode"):
-            return await self._workers.run(lambda: tuple(look(picture) for picture in self._pictures))
+            return await self.workers.run(lambda: tuple(look(picture) for picture in self._pictures))
 
 
 def _pixels(picture: Picture) -> tuple[Image.Image, str]:

@@ -77,6 +77,7 @@ class Keeper:
 
     async def prepare(self, storing: Storing) -> None:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
+        storing.looks.workers = self._workers
         try:
             if storing.shadow is not None:
                 await self._weighed(storing.shadow, storing)
