@@ -120,7 +120,7 @@ def create_app(
     gatherer = Gatherer(settings, workers, fetcher)
     landings = Landings()
     planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
-    keeper = Keeper(settings, store, Workers(max(1, settings.workers // 2)), landings, monotonic, watch)
+    keeper = Keeper(settings, store, Workers(settings.workers), landings, monotonic, watch)
     relay = Relay(settings, upstream, keeper, account, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)

@@ -71,6 +71,8 @@ class Keeper:
         self._workers = workers
         self._monotonic = monotonic
         self._watch = watch
+        # One after the other to its end: were all begun at once, none would be done before all are.
+        self._preparing = anyio.CapacityLimiter(settings.workers)
         self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
         self.landings = landings
@@ -79,12 +81,13 @@ class Keeper:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
         storing.looks.workers = self._workers
         try:
-            if storing.shadow is not None:
-                await self._weighed(storing.shadow, storing)
-            if storing.keep:
-                await storing.looks.pixels()
-                await _embedded(storing.looks)
-                await storing.looks.evidence()
+            async with self._preparing:
+                if storing.shadow is not None:
+                    await self._weighed(storing.shadow, storing)
+                if storing.keep:
+                    await storing.looks.pixels()
+                    await _embedded(storing.looks)
+                    await storing.looks.evidence()
         except Exception:
             log.debug("the pictures could not be prepared", exc_info=True)
         finally:

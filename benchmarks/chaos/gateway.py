@@ -1,7 +1,9 @@
 """The process of the gateway that is tested: started, looked at, stopped."""
 
+import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -22,16 +24,20 @@ _STOP_S = 60.0
 class Gateway:
     """`python -m benchmarks.chaos.victim` over a folder. With `faults`, its own parts fail that share of the time."""
 
-    def __init__(self, upstream: str, folder: Path, seed: int = 0, faults: float = 0.0, **settings: Any) -> None:
+    def __init__(
+        self, upstream: str, folder: Path, seed: int = 0, faults: float = 0.0, log_level: str = "error", **settings: Any
+    ) -> None:
         self.folder = folder
-        self._note = folder / "held.json"
+        self._note = folder / "held"
+        os.mkfifo(self._note)
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         common = {"upstream": upstream, "port": self._port, "embedder": "dct", "cache_dir": str(folder / "store")}
-        given = {"settings": common | settings, "seed": seed, "faults": faults, "note": str(self._note)}
+        given = {"seed": seed, "faults": faults, "note": str(self._note), "log_level": log_level}
         self._given = folder / "victim.json"
-        self._given.write_text(json.dumps(given))
+        self._given.write_text(json.dumps(given | {"settings": common | settings}))
         self._process: subprocess.Popen[bytes] | None = None
+        self._idle: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -51,6 +57,8 @@ class Gateway:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the gateway did not start; see {self.folder / 'log.jsonl'}")
             time.sleep(0.05)
+        # The least of a while: what asked whether it is ready may not be gone yet.
+        self._idle = min((self.held() for _ in range(10) if not time.sleep(0.05)), key=lambda held: held["tasks"])
 
     @property
     def pid(self) -> int:
@@ -80,12 +88,24 @@ class Gateway:
         return resident(self.pid)
 
     def held(self) -> dict[str, Any]:
-        self._note.unlink(missing_ok=True)
-        os.kill(self.pid, signal.SIGUSR1)
-        while not self._note.exists():
-            time.sleep(0.02)
-        found: dict[str, Any] = json.loads(self._note.read_text())
+        """What the process holds. It comes through a pipe: files may be what the process cannot write."""
+        pipe = os.open(self._note, os.O_RDWR)
+        try:
+            os.kill(self.pid, signal.SIGUSR1)
+            heard = b""
+            while not heard.endswith(b"\n"):
+                if not select.select([pipe], [], [], _START_S)[0]:
+                    raise RuntimeError("the gateway does not say what it holds")
+                heard += os.read(pipe, 4096)
+        finally:
+            os.close(pipe)
+        found: dict[str, Any] = json.loads(heard)
         return found
+
+    async def quiet(self) -> None:
+        """Until what is under way, such as storing answers that clients have, is done."""
+        while self.held()["tasks"] > self._idle["tasks"]:  # noqa: ASYNC110 - another process's tasks
+            await asyncio.sleep(0.2)
 
     def end_faults(self) -> None:
         os.kill(self.pid, signal.SIGUSR2)

@@ -122,7 +122,7 @@ class Upstream:
         self.did[number].append(did)
         self.counts[did] += 1
         self._version += 1
-        await asyncio.sleep(self._random.expovariate(1 / self._delay_s) if self._delay_s else 0)
+        await asyncio.sleep(self._random.uniform(0.5, 1.5) * self._delay_s)
         reply = self._reply(dialect, request, fields, body, key.token(self._version))
         return await self._send(did, reply, key, writer)
 

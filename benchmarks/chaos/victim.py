@@ -2,7 +2,7 @@
 
     python -m benchmarks.chaos.victim SETTINGS.json
 
-SIGUSR1 writes what it holds (tasks, threads, files, memory) to the file that SETTINGS.json names.
+SIGUSR1 writes what it holds (tasks, threads, files, memory) to the pipe that SETTINGS.json names.
 """
 
 import asyncio
@@ -59,9 +59,9 @@ async def serve(settings: Settings, given: dict[str, Any]) -> None:
             "connections": len(listening.server_state.connections),
             "faults": {name: chance.happened for name, chance in chances.items()},
         }
-        where = Path(given["note"])
-        where.with_suffix(".new").write_text(json.dumps(held))
-        where.with_suffix(".new").rename(where)
+        pipe = os.open(given["note"], os.O_WRONLY)
+        os.write(pipe, json.dumps(held).encode() + b"\n")
+        os.close(pipe)
 
     def stop_faults() -> None:
         for chance in chances.values():
