@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # On one CPU core a picture costs CLIP 0.13 s alone as in a batch, so a bigger one would only make its first
 # caller wait for its last; a GPU is fed well enough with eight.
 BATCH_MAX: Final = 8
+# A batch that takes this long hangs: who comes after it is not kept waiting, until it has ended after all.
+STUCK_S: Final = 10.0
 # A batch takes about a second; only a download is longer, and that must not hold up a shutdown.
 CLOSE_GRACE_S: Final = 5.0
 
@@ -84,12 +86,25 @@ class EmbeddingService:
         self._waiting: deque[_Job] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._begun_s: float | None = None  # when the batch in hand was taken
+        self._faults = 0
         self._settled: Future[State] = Future()  # done when the state is final: Ready or Failed
         self._stopped: Future[None] = Future()
 
     @property
     def state(self) -> State:
         return self._state
+
+    @property
+    def faults(self) -> int:
+        """Calls that the embedder failed at, since the start."""
+        return self._faults
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the batch in hand takes longer than any should."""
+        begun_s = self._begun_s
+        return begun_s is not None and self._monotonic() - begun_s > STUCK_S
 
     def start(self) -> None:
         """Begins to load and returns at once."""
@@ -105,11 +120,11 @@ class EmbeddingService:
         return await asyncio.shield(asyncio.wrap_future(self._settled))
 
     async def embed(self, pictures: Sequence[RGB]) -> Embedded | None:
-        """None if there is no embedder (yet, or any more). Raises `EmbedderFault`."""
+        """None if there is no embedder (yet, or any more), or it hangs. Raises `EmbedderFault`."""
         job = _Job(tuple(pictures))
         with self._changed:
             state = self._state
-            if not isinstance(state, Ready):
+            if not isinstance(state, Ready) or self.is_stuck:
                 return None
             if not job.pictures:
                 return Embedded(state.embedder.space, np.empty((0, state.embedder.space.dim), dtype=np.float32), 0.0)
@@ -143,11 +158,13 @@ class EmbeddingService:
         try:
             embedder = self._loaded()
             while embedder is not None and (batch := self._take()):
-                begun_s = self._monotonic()
+                self._begun_s = begun_s = self._monotonic()
                 answers = _work(embedder, batch, self._batch_max)
                 each_s = (self._monotonic() - begun_s) / sum(len(job.pictures) for job in batch)
+                self._begun_s = None
                 for job, answer in answers:
                     if isinstance(answer, EmbedderFault):
+                        self._faults += 1
                         job.answer.set_exception(answer)
                     else:
                         job.answer.set_result(Embedded(embedder.space, answer, each_s * len(job.pictures)))

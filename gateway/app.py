@@ -162,7 +162,7 @@ def create_app(
     acceptances = Acceptances(_file(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
     parts = store, embedding, workers, gatherer, landings
     planner = Planner(settings, *parts, clock, monotonic, watch, acceptances=acceptances)
-    keeper = Keeper(settings, store, workers, landings, monotonic, watch, acceptances)
+    keeper = Keeper(settings, store, Workers(settings.workers), landings, monotonic, watch, acceptances)
     outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
     labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())

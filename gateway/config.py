@@ -128,6 +128,12 @@ class Settings(Trouble, BaseSettings):
     embed_timeout_s: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="Seconds that a lookup waits for the embedder before it is a miss"
     )
+    lookup_timeout_s: float = Field(
+        3.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a request waits for the cache before it goes on without",
+    )
     privacy: Literal["standard", "strict"] = Field(
         "standard", description="strict: nothing that can show a picture is written to disk"
     )

@@ -42,12 +42,11 @@ class Workers:
         # These threads are the parallelism: OpenCV's own, under each of them, would fight over the same cores.
         cv2.setNumThreads(1)
         self._limiter = anyio.CapacityLimiter(most)
-        self._threads = anyio.CapacityLimiter(math.inf)  # what limits those of `run` with a deadline is a slot
+        self._threads = anyio.CapacityLimiter(math.inf)  # what limits them is a slot
 
     async def run(self, work: Callable[[], T], within_s: float = math.inf) -> T:
-        """Raises TimeoutError if it is not done in time, the wait for a thread included."""
-        if within_s == math.inf:
-            return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        """Whoever is cancelled meanwhile goes at once. Raises TimeoutError if it is not done in time, the wait for a
+        thread included."""
         slot = _Slot(self._limiter, work)
         with anyio.fail_after(within_s):
             await self._limiter.acquire_on_behalf_of(slot)
@@ -106,7 +105,7 @@ class Fingerprint:
         NotCacheable where a picture cannot be read, is too large, alone or with the others, or takes too long."""
         self.files = tuple(picture.digest for picture in loaded)
         self._pictures = tuple(loaded)
-        self._workers = workers
+        self.workers = workers  # those of lookups first; what is left is done by others, so that it delays none
         self._embedding = embedding
         self._pixels_max = pixels_max
         self._evidence_bytes_max = evidence_bytes_max
@@ -162,7 +161,7 @@ class Fingerprint:
         if self._evidence is None:
             views = await self.views()
             most = self._evidence_bytes_max
-            self._evidence = await self._workers.run(lambda: tuple(guard.encode(view, most) for view in views))
+            self._evidence = await self.workers.run(lambda: tuple(guard.encode(view, most) for view in views))
         return self._evidence
 
     async def _each(self, look: Callable[[Picture], T]) -> tuple[T, ...]:
@@ -171,7 +170,7 @@ class Fingerprint:
 
     async def _decoding(self, work: Callable[[], T]) -> T:
         try:
-            return await self._workers.run(work, self._decode_timeout_s)
+            return await self.workers.run(work, self._decode_timeout_s)
         except TimeoutError:
             raise NotCacheable(Bypass.PICTURE_TOO_SLOW) from None
 

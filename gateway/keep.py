@@ -14,8 +14,10 @@ import anyio
 from cache.entry import Entry, Record
 from cache.flight import Landings
 from cache.keys import Asked
+from cache.lookup import Embedded
 from cache.marks import Marks
 from cache.stores.base import Clock, Store
+from embeddings.base import EmbedderFault
 from gateway import capture
 from gateway.acceptance import Acceptances
 from gateway.account import Trail
@@ -30,6 +32,8 @@ from gateway.watch import Shadow, Watch
 
 log = logging.getLogger("lookalike")
 
+# Far longer than an embedder takes that works; many answers may wait for it at once.
+_EMBED_S = 30.0
 # Decoded pictures of up to 8 MB each: half a gigabyte at the worst.
 _WAITING_MOST = 64
 
@@ -74,19 +78,23 @@ class Keeper:
         self._monotonic = monotonic
         self._watch = watch
         self._acceptances = acceptances
+        # One after the other to its end: were all begun at once, none would be done before all are.
+        self._preparing = anyio.CapacityLimiter(settings.workers)
         self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
         self.landings = landings
 
     async def prepare(self, storing: Storing) -> None:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
+        storing.looks.workers = self._workers
         try:
-            if storing.shadow is not None:
-                await self._weighed(storing.shadow, storing)
-            if storing.keep:
-                await storing.looks.pixels()
-                await storing.looks.embedded()
-                await storing.looks.evidence()
+            async with self._preparing:
+                if storing.shadow is not None:
+                    await self._weighed(storing.shadow, storing)
+                if storing.keep:
+                    await storing.looks.pixels()
+                    await _embedded(storing.looks)
+                    await storing.looks.evidence()
         except Exception:
             log.debug("the pictures could not be prepared", exc_info=True)
         finally:
@@ -151,7 +159,7 @@ class Keeper:
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
         looks = storing.looks
         usage = storing.dialect.usage(reply)
-        embedded = await looks.embedded()
+        embedded = await _embedded(looks)
         entry = Entry(
             id=secrets.token_hex(16),
             partition=storing.asked.partition,
@@ -174,3 +182,13 @@ class Keeper:
         )
         vectors = embedded.vectors if embedded else None
         return Record(entry, capture.pack(reply), vectors, await looks.evidence())
+
+
+async def _embedded(looks: Fingerprint) -> Embedded | None:
+    """None, too, where the embedder fails or hangs: the answer is then found by bytes and pixels alone."""
+    with anyio.move_on_after(_EMBED_S):
+        try:
+            return await looks.embedded()
+        except EmbedderFault:
+            log.warning("an answer is stored without vectors: the embedder failed", exc_info=True)
+    return None

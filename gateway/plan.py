@@ -10,6 +10,8 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+import anyio
+
 from cache.entry import Entry
 from cache.errors import CorruptRow
 from cache.flight import Landings
@@ -32,6 +34,7 @@ from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.headers import seals_body
 from gateway.hits import Hits, Served
 from gateway.keep import Storing
+from gateway.patience import Patience
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Unstored, Usage, Wishes
 from gateway.stale import StandIn
 from gateway.strictness import Demand, demands, staleness, unfit
@@ -103,20 +106,28 @@ class Planner:
         self._monotonic = monotonic
         self._watch = watch  # in shadow mode: nothing is served
         self._marks = Marks(store.secret())
+        fetching_s = settings.fetch_timeout_s if settings.fetching() else 0.0  # the host's time, not the cache's
+        self._patience = Patience(settings.lookup_timeout_s + fetching_s, monotonic)
+        self._embedder_patience = Patience(settings.embed_timeout_s, monotonic)
         self._landings = landings
         self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
         """Serve from the cache, or forward. Raises NotInCache only where the caller asked for that."""
+        allowance = self._patience.allowance()
+        plan: Plan = Forward()
         try:
-            plan = await self._decide(dialect, call, wishes, trail)
+            with anyio.move_on_after(allowance.seconds) as waited:
+                plan = await self._decide(dialect, call, wishes, trail)
+            self._patience.told(allowance, overran=waited.cancelled_caught)
+            if waited.cancelled_caught:
+                log.warning("a lookup took more than %.2f s; the request goes to the upstream", allowance.seconds)
+                trail.bypass = Bypass.CACHE_SLOW
         except NotCacheable as refusal:
             trail.bypass = refusal.why
-            plan = Forward()
         except Exception:
             log.exception("the cache failed at a lookup; the request goes to the upstream")
             trail.bypass = Bypass.CACHE_FAULT
-            plan = Forward()
         if isinstance(plan, Forward):
             refuse_to_forward(wishes, trail)
         return plan
@@ -147,9 +158,11 @@ class Planner:
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
-        terms = self._terms(question, demand, wishes, stage)
+        waiting = self._embedder_patience.allowance()
+        terms = self._terms(question, demand, wishes, waiting.seconds, stage)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms, wishes)
+        self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
         if not wishes.no_store:  # nor is anything kept for people to look at
             trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:
@@ -201,13 +214,12 @@ class Planner:
     def _stages(self, trail: Trail) -> Stage:
         return lambda name: trail.stage(name, self._monotonic)
 
-    def _terms(self, question: Question, demand: Demand, wishes: Wishes, stage: Stage) -> Terms:
+    def _terms(self, question: Question, demand: Demand, wishes: Wishes, embed_s: float, stage: Stage) -> Terms:
         def fit(entry: Entry) -> Doubt | None:
             return unfit(entry, question, wishes, self._clock())
 
         limit = self._settings.limit(demand.scrutiny)
-        timeout_s = self._settings.embed_timeout_s
-        return Terms(_RUNGS[demand.mode], demand.threshold, fit, timeout_s, limit, stage, self._is_over)
+        return Terms(_RUNGS[demand.mode], demand.threshold, fit, embed_s, limit, stage, self._is_over)
 
     def _is_over(self, entry: Entry) -> bool:
         """Stored answers are kept for a while past their time."""

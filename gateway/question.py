@@ -41,6 +41,7 @@ class Bypass(StrEnum):
     STATEFUL = "stateful"  # the answer depends on, or creates, state at the upstream
     SERVER_TOOLS = "server-tools"  # the upstream may search or run something: the answer is not the picture's
     RANGE_OR_UPGRADE = "range-or-upgrade"
+    CACHE_SLOW = "cache-slow"  # the lookup took longer than a request may wait for it
     CACHE_FAULT = "cache-fault"  # ours: counted, logged, never the client's trouble
 
 

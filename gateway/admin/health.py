@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from cache.errors import CacheFault
-from embeddings.batching import Failed, Loading, Ready, State
+from embeddings.batching import EmbeddingService, Failed, Loading, Ready, State
 from gateway import disk
 from gateway.config import Settings
 
@@ -45,7 +45,7 @@ async def health(request: Request) -> Response:
     size, room = running.store.size(), await anyio.to_thread.run_sync(_disk, running.settings)
     store = {"kind": running.settings.store, "entries": size.entries, "set_aside": size.set_aside}
     upstreams = running.upstream.report()
-    problems = _problems(running.embedding.state, room, upstreams)
+    problems = _problems(running.embedding, room, upstreams)
     if request.query_params.get("check") == "store":
         store["wrong"] = wrong = await _check(running.store)
         problems += [f"the store: {each}" for each in wrong]
@@ -59,7 +59,7 @@ async def health(request: Request) -> Response:
             "upstreams": upstreams,
             "load": running.admission.report(),
             "mode": running.settings.mode,
-            "embedder": describe(running.embedding.state),
+            "embedder": describe(running.embedding.state) | {"faults": running.embedding.faults},
             "privacy": privacy(running.settings),
             "store": store,
             "disk": room,
@@ -75,11 +75,15 @@ async def _check(store: Any) -> list[str]:
     return wrong
 
 
-def _problems(state: State, room: dict[str, int] | None, upstreams: dict[str, dict[str, Any]]) -> list[str]:
+def _problems(
+    embedding: EmbeddingService, room: dict[str, int] | None, upstreams: dict[str, dict[str, Any]]
+) -> list[str]:
     down = [name for name, report in upstreams.items() if report["breaker"] in ("open", "half-open")]
     problems = [f"the {name} upstream fails, and is not asked for a moment (its breaker is open)" for name in down]
-    if isinstance(state, Failed):
-        problems.append(f"no near hits: {state.why}")
+    if isinstance(embedding.state, Failed):
+        problems.append(f"no near hits: {embedding.state.why}")
+    if embedding.is_stuck:
+        problems.append("no near hits: the embedder has not come back from its last pictures")
     if room is not None and room["free_bytes"] < _FREE_BYTES_MIN:
         problems.append(f"the disk of the store has only {room['free_bytes'] // 2**20} MiB left")
     return problems

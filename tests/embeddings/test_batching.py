@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embeddings.base import RGB, EmbedderFault, EmbedderUnavailable, Loaded, Space, Vectors
-from embeddings.batching import EmbeddingService, Failed, Loading, Ready
+from embeddings.batching import STUCK_S, EmbeddingService, Failed, Loading, Ready
 
 pytestmark = pytest.mark.anyio
 DIM = 4
@@ -166,7 +166,11 @@ async def test_a_batch_is_bounded_and_keeps_the_order() -> None:
 
 async def test_the_time_of_a_batch_is_shared_by_its_pictures() -> None:
     embedder, ticks = Slow(), itertools.count(step=3.0)  # three seconds go by between any two looks at the clock
-    service = EmbeddingService(lambda: Loaded(embedder), monotonic=lambda: next(ticks))
+
+    def clock() -> float:
+        return next(ticks) if threading.current_thread().name == "embedder" else 0.0
+
+    service = EmbeddingService(lambda: Loaded(embedder), monotonic=clock)
     service.start()
     await service.ready()
     async with held(embedder, service) as first:
@@ -175,6 +179,32 @@ async def test_the_time_of_a_batch_is_shared_by_its_pictures() -> None:
     await service.close()
 
     assert [answer.seconds for answer in answers] == [3.0, 2.0, 1.0]
+
+
+async def test_an_embedder_that_hangs_keeps_nobody_waiting_and_is_used_again_when_it_comes_back() -> None:
+    embedder, now_s = Slow(), [0.0]
+    service = EmbeddingService(lambda: Loaded(embedder), monotonic=lambda: now_s[0])
+    service.start()
+    await service.ready()
+    async with held(embedder, service) as first:
+        now_s[0] = STUCK_S
+        assert not service.is_stuck
+        now_s[0] += 0.1
+        assert service.is_stuck
+        assert await service.embed([picture(1)]) is None
+    await first
+
+    assert not service.is_stuck
+    assert await service.embed([picture(1)])
+    await service.close()
+
+
+async def test_failures_are_counted() -> None:
+    async with serving(Slow()) as service:
+        with pytest.raises(EmbedderFault):
+            await service.embed([picture(BAD)])
+        assert await service.embed([picture(1)])
+        assert service.faults == 1
 
 
 async def test_a_call_bigger_than_a_batch_is_done_in_slices() -> None:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from gateway.app import create_app, open_store
 from gateway.config import Settings
 from gateway.fetch.resolver import Resolve
+from gateway.patience import Patience
 from gateway.server import InThread
 from tests.fakes.asgi import lifespan
 from tests.fakes.upstream import FakeUpstream
@@ -60,8 +61,14 @@ _PATIENCE_S = 60.0
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer is waited for until it is stored, however long that takes here."""
+    """An answer is waited for until it is stored, however long that takes here; and what a test sets holds."""
     monkeypatch.setattr("gateway.plan._LANDING_WAIT_S", _PATIENCE_S)
+    defaults = [Settings.model_fields[name].default for name in ("lookup_timeout_s", "embed_timeout_s")]
+
+    def patient(seconds: float, monotonic: Callable[[], float]) -> Patience:
+        return Patience(_PATIENCE_S if seconds in defaults else seconds, monotonic)
+
+    monkeypatch.setattr("gateway.plan.Patience", patient)
 
 
 @contextmanager

@@ -257,6 +257,12 @@ _REASONS: Final[dict[str, tuple[str, str, str, str]]] = {
         "A Range header, or a WebSocket.",
         "Range 请求头或 WebSocket。",
     ),
+    "cache-slow": (
+        "the cache took too long",
+        "缓存耗时过长",
+        "The lookup was cut off, and the request forwarded: a slow disk or an overloaded machine.",
+        "查询被中止并已转发：磁盘缓慢或机器过载。",
+    ),
     "cache-fault": (
         "a fault of the cache",
         "缓存故障",

@@ -1,0 +1,139 @@
+"""A full disk, and one that takes no writes at all: every request is answered, and the store is sound afterwards.
+
+The full one is a small tmpfs, mounted for the purpose, which needs the right to mount. A disk that Linux turned
+read-only under a running process cannot be had on purpose; here every write that makes a file longer fails.
+"""
+
+import asyncio
+import resource
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos.client import ask, judge
+from benchmarks.chaos.gateway import Gateway
+from benchmarks.chaos.storm import opened
+from benchmarks.chaos.upstream import Upstream
+from benchmarks.chaos.world import Ask, World
+from cache.stores.embedded import EmbeddedStore
+
+_DISK_BYTES = 6 * 2**20
+
+
+@dataclass
+class Report:
+    what: str
+    answered: int = 0
+    hits: int = 0
+    illegal: list[str] = field(default_factory=list)
+    not_stored: dict[str, Any] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)  # with the store, afterwards
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.illegal and not self.wrong
+
+
+async def full(world: World, upstream: Upstream, url: str, folder: Path, requests: int) -> Report:
+    """The store outgrows the disk while requests come; then room is made, and storing goes on."""
+    report = Report("full disk")
+    with small_disk(folder), Gateway(url, folder) as gateway:
+        filler = folder / "store" / "filler"
+        asks = _plain(world)
+        await _asked(islice(asks, requests // 4), world, upstream, gateway, report)
+        await gateway.quiet()
+        _fill(filler)
+        await _asked(islice(asks, requests // 2), world, upstream, gateway, report)
+        await gateway.quiet()
+        failed = gateway.stats()["not_stored"].get("store-fault", 0)
+        filler.unlink()
+        await _asked(islice(asks, requests // 4), world, upstream, gateway, report)
+        await gateway.quiet()
+        report.not_stored = gateway.stats()["not_stored"]
+        if not failed:
+            report.wrong.append("the disk was not full")
+        if report.not_stored.get("store-fault", 0) > failed:
+            report.wrong.append("answers are not stored although there is room again")
+        report.wrong += gateway.wrong()
+        gateway.stop()
+        report.wrong += await _checked(folder)
+    return report
+
+
+async def unwritable(world: World, upstream: Upstream, url: str, folder: Path, requests: int) -> Report:
+    """No write goes through any more, under a running gateway; then they do again."""
+    report = Report("disk without writes")
+    with Gateway(url, folder) as gateway:
+        asks = _plain(world)
+        await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
+        await gateway.quiet()
+        before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
+        await gateway.quiet()
+        failed = gateway.stats()["not_stored"].get("store-fault", 0)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, before)
+        await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
+        await gateway.quiet()
+        report.not_stored = gateway.stats()["not_stored"]
+        if not failed:
+            report.wrong.append("writes went through")
+        if report.not_stored.get("store-fault", 0) > failed:
+            report.wrong.append("answers are not stored although writes go through again")
+        report.wrong += gateway.wrong()
+        gateway.stop()
+        report.wrong += await _checked(folder)
+    return report
+
+
+async def _asked(asks: Iterator[Ask], world: World, upstream: Upstream, gateway: Gateway, report: Report) -> None:
+    async with opened(4) as client:
+
+        async def one_after_another() -> None:
+            for one in asks:
+                came = await ask(client, gateway.url, world, one)
+                verdict = judge(one, came, upstream)
+                report.answered += came.ended and came.status == 200
+                report.hits += came.hit
+                if not verdict.is_legal:
+                    report.illegal.append(f"{verdict}: {one} {came.status} {came.error}")
+
+        async with asyncio.TaskGroup() as crowd:
+            for _ in range(4):
+                crowd.create_task(one_after_another())
+
+
+def _plain(world: World) -> Iterator[Ask]:
+    return (one for one in world.asks(10**9) if one.leaves_after_s is None)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    place = folder / "store"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _fill(filler: Path) -> None:
+    with filler.open("wb", buffering=0) as stream:
+        try:
+            while True:
+                stream.write(bytes(4096))
+        except OSError:  # now it is full
+            return
+
+
+async def _checked(folder: Path) -> list[str]:
+    store = await asyncio.to_thread(EmbeddedStore.open, folder / "store", time.time, 2**40)
+    try:
+        return await store.check()
+    finally:
+        await store.close()
