@@ -27,7 +27,10 @@ from gateway.account import Account, Prices
 from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
+from gateway.changing import Changes
 from gateway.config import Settings
+from gateway.epochfile import EPOCHS_FILE, EpochFile
+from gateway.epochs import Epochs
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
@@ -37,6 +40,7 @@ from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.keep import Keeper
+from gateway.known import KnownAnswers, note
 from gateway.ledger import LEDGER_FILE, Ledger
 from gateway.metrics import Metrics, State
 from gateway.plan import Planner
@@ -81,6 +85,8 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    epochs: Epochs
+    importer: Gateway  # takes answers that are known, past the upstream and all statistics
     forgetters: list[Forgets] = field(default_factory=list)  # who else holds something of an entry: thumbnails
 
     async def erase(self, ids: Collection[str], marks: frozenset[str] = frozenset()) -> list[str]:
@@ -119,12 +125,18 @@ def create_app(
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
     landings = Landings()
-    planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
-    keeper = Keeper(settings, store, workers, landings, monotonic, watch)
+    epochs_file = _file(settings, EPOCHS_FILE)
+    epochs = Epochs(store, EpochFile(epochs_file) if epochs_file else None, clock, monotonic)
+    planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, epochs, watch)
+    keeper = Keeper(settings, store, workers, landings, monotonic, epochs, watch)
     relay = Relay(settings, upstream, keeper, account, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
-    gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
+    about = store.secret(), clock, monotonic
+    gateway = Gateway(settings, upstream, planner, relay, Changes(relay, epochs), account, sightings, *about, tracing)
+    known, noting = Upstream(settings, monotonic, KnownAnswers()), Account(prices, clock, monotonic, (note,))
+    storing = Relay(settings, known, keeper, noting, clock, monotonic)
+    importer = Gateway(settings, known, planner, storing, Changes(storing, epochs), noting, None, *about)
 
     running = Running(
         settings=settings,
@@ -144,6 +156,8 @@ def create_app(
         audit=audit,
         hits=planner.hits,
         judgements=judgements,
+        epochs=epochs,
+        importer=importer,
         forgetters=[sightings.forget],
     )
     app = Starlette(routes=[admin.mount(access)], lifespan=lambda app: _up(running, upstream, fetcher, tracing))
@@ -172,6 +186,7 @@ async def _up(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_write_ledger, running.ledger, running.store)
             tasks.start_soon(running.sightings.run)
+            tasks.start_soon(running.epochs.run)
             yield
             tasks.cancel_scope.cancel()
 

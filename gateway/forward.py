@@ -29,7 +29,10 @@ _KEEP_ALIVE_S = 3.0
 class Upstream:
     """The endpoint that serves the model, and the connections to it."""
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, monotonic: Callable[[], float], transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """`transport`: something else in the place of connections."""
         self._url = httpx.URL(settings.upstream)
         self._base = Base.of(self._url.raw_path.decode("ascii").partition("?")[0])
         self._monotonic = monotonic
@@ -40,8 +43,10 @@ class Upstream:
             keepalive_expiry=_KEEP_ALIVE_S,
         )
         # The environment names proxies for the machine's own traffic; this is the clients'. Its certificates count.
-        trusted = httpx.create_ssl_context(trust_env=True)
-        self._client = httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False)
+        trusted = httpx.create_ssl_context(trust_env=True) if transport is None else True
+        self._client = httpx.AsyncClient(
+            timeout=timeout, limits=limits, verify=trusted, trust_env=False, transport=transport
+        )
         # One client's cookies must never travel with another's request.
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 

@@ -20,6 +20,7 @@ from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
+from gateway.epochs import Epochs
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES
 from gateway.question import NotCacheable, Question, Reply, Unstored
@@ -40,6 +41,7 @@ class Storing:
     question: Question
     asked: Asked
     looks: Fingerprint
+    epoch: int  # of the model, when the request was read
     keep: bool
     tenant: str = ""
     answered_s: float = 0.0
@@ -60,12 +62,14 @@ class Keeper:
         workers: Workers,
         landings: Landings,
         monotonic: Clock,
+        epochs: Epochs,
         watch: Watch | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._workers = workers
         self._monotonic = monotonic
+        self._epochs = epochs
         self._watch = watch
         self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
@@ -133,8 +137,12 @@ class Keeper:
 
     async def _store_answer(self, storing: Storing, reply: Reply, answered: Answered, trail: Trail) -> None:
         record = await self._record(storing, reply, answered)
-        with trail.stage("store", self._monotonic):
-            await self._store.put(record)
+        with self._epochs.storing(storing.question.model, storing.epoch) as may:
+            if not may:
+                trail.unstored = Unstored.MODEL_CHANGED
+                return
+            with trail.stage("store", self._monotonic):
+                await self._store.put(record)
         trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
 
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:

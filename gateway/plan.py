@@ -24,6 +24,7 @@ from gateway.capture import Rendered
 from gateway.comparison import compared
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
+from gateway.epochs import Epochs
 from gateway.errors import NotInCache
 from gateway.estimate import estimate
 from gateway.fingerprint import Embedding, Fingerprint, Workers
@@ -85,6 +86,7 @@ class Planner:
         landings: Landings,
         clock: Clock,
         monotonic: Clock,
+        epochs: Epochs,
         watch: Watch | None = None,
     ) -> None:
         self._settings = settings
@@ -94,6 +96,7 @@ class Planner:
         self._gatherer = gatherer
         self._clock = clock
         self._monotonic = monotonic
+        self._epochs = epochs
         self._watch = watch  # in shadow mode: nothing is served
         self._marks = Marks(store.secret())
         self._landings = landings
@@ -121,6 +124,8 @@ class Planner:
         with trail.stage("read", self._monotonic):
             question = await self._read(dialect, call)
         trail.model, trail.pictures = question.model, len(question.pictures)
+        if (epoch := self._epochs.mark(question.model)) is None:
+            raise NotCacheable(Bypass.MODEL_CHANGING)
         demand = demands(question.prompt, self._settings.questions, Demand(mode, wishes.scrutiny, wishes.threshold))
         trail.kinds = demand.kinds
         if demand.mode is Mode.OFF:
@@ -133,7 +138,7 @@ class Planner:
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
         asked = ask(scope, question.asked, looks.files)
-        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
+        storing = Storing(dialect, question, asked, looks, epoch, not wishes.no_store, tenant_of(call.tenant))
         forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
@@ -141,6 +146,8 @@ class Planner:
         terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms)
+        if not self._epochs.holds(question.model, epoch):
+            raise NotCacheable(Bypass.MODEL_CHANGING)
         if not wishes.no_store:  # nor is anything kept for people to look at
             trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:

@@ -37,6 +37,7 @@ class Bypass(StrEnum):
     STATEFUL = "stateful"  # the answer depends on, or creates, state at the upstream
     SERVER_TOOLS = "server-tools"  # the upstream may search or run something: the answer is not the picture's
     RANGE_OR_UPGRADE = "range-or-upgrade"
+    MODEL_CHANGING = "model-changing"  # a change of its weights passes through, or its old answers are being deleted
     CACHE_FAULT = "cache-fault"  # ours: counted, logged, never the client's trouble
 
 
@@ -57,6 +58,7 @@ class Unstored(StrEnum):
     EMPTY = "empty-answer"
     SERVER_TOOLS_RAN = "server-tools-ran"
     PICTURE_UNREADABLE = "picture-unreadable-here"  # the upstream read it, we could not
+    MODEL_CHANGED = "model-changed"  # while it was asked
     BUSY = "busy"  # more answers wait to be stored than the machine keeps up with
     STORE_FAULT = "store-fault"
 

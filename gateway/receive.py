@@ -13,12 +13,14 @@ from starlette.types import Receive, Scope, Send
 from cache.stores.base import Clock
 from gateway import headers
 from gateway.account import Account, Trail
+from gateway.changing import Changes
 from gateway.config import Settings
 from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
 from gateway.errors import GatewayError
 from gateway.exchange import ClientGone, Exchange, read, streamed
 from gateway.forward import Body, Upstream
+from gateway.modelchange import change_by
 from gateway.plan import Forward, Planner, Serve, refuse_to_forward
 from gateway.question import Bypass, Call
 from gateway.relay import Relay
@@ -35,8 +37,9 @@ class Gateway:
         upstream: Upstream,
         planner: Planner,
         relay: Relay,
+        changes: Changes,
         account: Account,
-        sightings: Sightings,
+        sightings: Sightings | None,
         secret: bytes,
         clock: Clock,
         monotonic: Clock,
@@ -46,6 +49,7 @@ class Gateway:
         self._upstream = upstream
         self._planner = planner
         self._relay = relay
+        self._changes = changes
         self._account = account
         self._sightings = sightings
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
@@ -68,11 +72,14 @@ class Gateway:
             await refuse(send, error, dialect or DIALECTS[0], trail, self._clock())
         finally:
             self._account.close_trail(trail)
-            self._sightings.saw(trail)
+            if self._sightings is not None:
+                self._sightings.saw(trail)
 
     async def _answer(self, exchange: Exchange, dialect: Dialect | None, trail: Trail) -> None:
         if dialect is None:
             trail.bypass = Bypass.NO_DIALECT
+            if change := change_by(exchange.scope["method"], exchange.scope["path"]):
+                return await self._changes.forward(exchange, change, trail)
             return await self._relay.forward(exchange, streamed(exchange), trail)
         trail.dialect = dialect.name
         wishes = headers.wishes(exchange.fields)

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.admin import dashboard, entries, feedback, login, openapi, purge
+from gateway.admin import dashboard, entries, epochs, feedback, known, login, openapi, purge
 from gateway.admin.access import MOUNT, Access, Guarded
 from gateway.admin.health import health, live, ready
 from gateway.admin.metrics import metrics
@@ -39,9 +39,12 @@ def routes() -> list[BaseRoute]:
         Route("/entries/{id}", entries.show_entry, methods=["GET"]),
         Route("/entries/{id}", entries.delete_entry, methods=["DELETE"]),
         Route("/entries/{id}/feedback", feedback.give_feedback, methods=["POST"]),
+        Route("/epochs", epochs.list_epochs, methods=["GET"]),
+        Route("/epochs", epochs.bump, methods=["POST"]),
         Route("/feedback", feedback.show_feedback, methods=["GET"]),
         Route("/purge", purge.purge, methods=["POST"]),
         Route("/forget", purge.forget, methods=["POST"]),
+        Route("/import", known.import_answer, methods=["POST"]),
         Route("/openapi.json", openapi.document, methods=["GET"]),
         Route("/{rest:path}", _nothing_here),
     ]

@@ -45,6 +45,7 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "embedder": describe(running.embedding.state),
             "privacy": privacy(running.settings),
             "feedback": running.judgements.report(),
+            "epochs": running.epochs.report(),
             "prices": prices or "unknown",
             "uptime_s": round(running.monotonic() - running.started_s, 1),
         }
