@@ -136,7 +136,9 @@ def create_app(
     gateway = Gateway(settings, upstream, planner, relay, Changes(relay, epochs), account, sightings, *about, tracing)
     known, noting = Upstream(settings, monotonic, KnownAnswers()), Account(prices, clock, monotonic, (note,))
     storing = Relay(settings, known, keeper, noting, clock, monotonic)
-    importer = Gateway(settings, known, planner, storing, Changes(storing, epochs), noting, None, *about)
+    # Without a watch: the shadow log is about live traffic.
+    taking = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, epochs)
+    importer = Gateway(settings, known, taking, storing, Changes(storing, epochs), noting, None, *about)
 
     running = Running(
         settings=settings,

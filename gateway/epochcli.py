@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from gateway.manage import HERE, AsJson, Token, Url, Yes, agree, gateway_at, misused, out, tried
@@ -46,7 +47,7 @@ def list_epochs(url: Url = HERE, token: Token = None, as_json: AsJson = False) -
     table = Table(Column("model", overflow="fold"), "changed", "times", "seen by", "retired")
     for each in told["models"]:
         when = f"{datetime.fromtimestamp(each['changed_s'], UTC):%Y-%m-%d %H:%M:%S} UTC"
-        table.add_row(each["model"], when, str(each["number"]), each["why"], str(each["retired"]))
+        table.add_row(escape(each["model"]), when, str(each["number"]), each["why"], str(each["retired"]))
     Console().print(table)
     for name in told["changing"]:
         out.print(f"being changed, so its questions only pass: {name}", highlight=False, markup=False)

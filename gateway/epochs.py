@@ -28,8 +28,9 @@ from gateway.modelchange import EVERY, concerns, normal
 
 log = logging.getLogger("lookalike")
 
-# A change whose end nobody saw (the client left, the connection broke) may go on at the upstream for as long.
-_UNSEEN_S: Final = 60.0
+# A change whose end nobody saw (no reply in time, a broken connection) may go on at the upstream for as long: large
+# weights are read in minutes.
+_UNSEEN_S: Final = 600.0
 _AGAIN_S: Final = 30.0  # between two attempts to delete what a store would not delete
 _NAMES_MOST: Final = 10_000  # callers choose them
 

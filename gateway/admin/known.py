@@ -24,7 +24,7 @@ class Import(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    path: str = Field("/v1/chat/completions", pattern=r"^/[!-~]*/chat/completions$")
+    path: str = Field("/v1/chat/completions", pattern=r"^/([\w.~%/-]*/)?chat/completions$")
     headers: dict[str, str] = Field(default_factory=dict, description="Of the clients that will ask: their key")
     body: dict[str, Any] = Field(description="The request, as they will send it")
     answer: str = Field(min_length=1)

@@ -101,7 +101,7 @@ class Commands:
             self.err.print(f"[red]{escape(str(error))}[/]", highlight=False)
             status = REFUSED
         except KeyboardInterrupt:
-            self.err.print("stopped; the same command again takes the rest", highlight=False)
+            self.err.print("stopped; run the same command again", highlight=False)
             status = STOPPED
         raise typer.Exit(status)
 

@@ -125,3 +125,32 @@ def test_a_bump_needs_the_admin_token_where_there_is_one(build: Any):
     stage = build(near=False, admin_token="very-secret-token-of-24-digits")
 
     assert httpx.post(f"{stage.gateway}/cache/epochs", json={"all": True}).status_code == 401
+
+
+def test_a_caller_whom_the_upstream_refuses_cannot_empty_the_cache_by_hanging_up(stage: Stage):
+    send(stage, FILE)
+    held = stage.upstream.holding = {"/sleep": threading.Event()}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{stage.gateway}/sleep", json={}, headers={"x-fake": "status=401"}, timeout=0.2)
+    assert stage.stats()["epochs"]["changing"] == ["*"]
+    held["/sleep"].set()
+    until_unchanging(stage)
+
+    assert outcome(send(stage, FILE)) == "exact"
+
+
+def test_a_gateway_that_cannot_reach_the_upstream_retires_nothing(build: Any):
+    stage = build(upstream="http://127.0.0.1:9")
+    assert post(stage, "/api/pull", {"model": "m"}).status_code == 502
+
+    assert stage.stats()["epochs"] == {"retired": 0, "changing": []}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"x" * (5 * 2**20)])
+def test_a_change_that_nobody_can_read_passes_as_it_came_and_is_about_every_model(stage: Stage, body: bytes):
+    send(stage, FILE)
+    said = httpx.post(f"{stage.gateway}/api/create", content=body)
+    until_unchanging(stage)
+
+    assert said.json()["body_bytes"] == len(body)
+    assert entries(stage) == []

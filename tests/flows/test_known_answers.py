@@ -192,3 +192,17 @@ def test_an_import_needs_the_admin_token_where_there_is_one(build: Build):
 )
 def test_an_import_that_makes_no_sense_is_refused(stage: Stage, body: Any):
     assert httpx.post(f"{stage.gateway}/cache/import", json=body).status_code == 400
+
+
+def test_a_gateway_in_shadow_mode_takes_known_answers_and_notes_none_of_it(build: Build):
+    stage = build(mode="shadow", embed_timeout_s=60)
+    assert take(stage)["stored"] == 2
+    assert take(stage)["kept"] == 2
+
+    assert stage.stats()["shadow"]["requests"] == stage.stats()["shadow"]["log"]["written"] == 0
+
+
+def test_a_gateway_that_keeps_nothing_refuses_them_with_its_reason(build: Build):
+    stage = build(mode="off")
+
+    assert take(stage, status=1)["refused"] == {"mode-off": 2}
