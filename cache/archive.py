@@ -9,6 +9,8 @@ them. Nothing is unpickled, and no name in here is ever a path.
 """
 
 import hashlib
+import math
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from cache.stores.directory import FORMAT, SECRET_BYTES
 
 _NAME: Final = b"lookalike-archive "
 MAGIC: Final = _NAME + b"1\n"
+_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")  # it stands in a header field
 _PREFIX: Final = struct.Struct(">Q8s")  # length of a record, and a checksum of that number: memory is taken by it
 
 
@@ -186,7 +189,29 @@ def _entry(lengths: list[int], blob: bytes) -> Record:
     entry, vectors = unpack_head(head)
     record = Record(entry, reply, vectors, tuple(evidence))
     refuse_unsound(record)
+    if not _is_an_entry(record):
+        raise CorruptRow("an entry whose values are not those of one")
     return record
+
+
+def _is_an_entry(record: Record) -> bool:
+    """Whether every value is of its kind. Rows of a store are its own; these may be anybody's, and one of another kind
+    would be met when the store opens."""
+    entry, pictures = record.entry, len(record.entry.sizes)
+    texts = (entry.partition, entry.exact, entry.pixel, entry.dialect, entry.model, entry.tenant)
+    times = (entry.created_s, entry.expires_s, entry.upstream_s)
+    counts = (entry.tokens_in, entry.tokens_out)
+    return (
+        isinstance(entry.id, str)
+        and _ID.fullmatch(entry.id) is not None
+        and all(isinstance(text, str) for text in texts)
+        and all(type(time) in (int, float) and math.isfinite(time) for time in times)
+        and all(count is None or type(count) is int for count in counts)
+        and isinstance(entry.streamed, bool)
+        and (entry.space is None or isinstance(entry.space, str))
+        and (record.vectors is None or len(record.vectors) == pictures)
+        and len(record.evidence) in (0, pictures)
+    )
 
 
 def _not_ours(magic: bytes) -> str:

@@ -145,6 +145,8 @@ class Epochs:
 
     async def _retire(self, name: str, why: str) -> int:
         async with self._turn:
+            if name not in self._owed:  # another turn did it, and nothing was kept since
+                return 0
             for put in tuple(self._puts):  # none of the model begins any more
                 await put.wait()
             ids = [kept.entry.id for kept in await self._store.entries() if concerns(name, normal(kept.entry.model))]

@@ -16,7 +16,9 @@ from gateway.outcome import HitClass, Outcome
 
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What HTTP says of the body, and what is said here.
-_NOT_GIVEN = frozenset("content-length transfer-encoding content-encoding host cache-control x-lookalike-mode".split())
+_NOT_GIVEN = frozenset(
+    "content-length transfer-encoding content-encoding host cache-control pragma x-lookalike-mode".split()
+)
 
 
 class Import(BaseModel):

@@ -114,7 +114,7 @@ async def enter(file: Path, verified: Verified, target: Target, clock: Clock, to
                         told("importing", _seen(entered), entered.of)
                         await _take(store, part, target, embedder, clock(), entered)
                     case End() if part != verified.end:
-                        raise Refused(f"{file} was changed while it was read: verify it and import it again")
+                        raise Refused(f"{file} was changed while it was read; of it {entered.taken} entries are in")
                     case About() | End():
                         pass
                     case _:
@@ -202,6 +202,6 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         with file.open("rb") as stream:
             yield stream
     except Damaged as error:
-        raise Refused(f"{file}: {error}; nothing more of it is imported") from error
+        raise Refused(f"{file}: {error}; it is not imported") from error
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror or error}") from error

@@ -146,3 +146,24 @@ def test_an_archive_is_told_by_its_beginning_and_no_table_is_taken_for_one() -> 
 
 def _prefixed(data: bytes) -> bytes:
     return _prefix(len(data)) + data
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "a\r\nset-cookie: x"},
+        {"id": "../../etc/passwd"},
+        {"id": ""},
+        {"id": 3},
+        {"model": None},
+        {"created_s": "now"},
+        {"expires_s": None},
+        {"expires_s": True},
+        {"tokens_in": 1.5},
+        {"streamed": 1},
+        {"sizes": ((1, 2), (3, 4))},
+    ],
+)
+def test_an_entry_that_no_store_would_have_written_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(Damaged):
+        parts(written(records=[record("odd", unit(1), **fields)]))

@@ -198,6 +198,17 @@ async def test_what_a_store_cannot_delete_is_not_served_and_tried_again(store: S
     assert await models(store) == []
 
 
+async def test_two_changes_at_once_delete_once_and_keep_what_comes_after(store: Store, epochs: Epochs) -> None:
+    await filled(store, "a")
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(epochs.bump, "a", "operator")
+    await filled(store, "a")
+
+    assert await models(store) == ["a"]
+    assert epochs.report() == {"retired": 1, "changing": []}
+
+
 async def test_a_change_whose_end_nobody_saw_is_waited_for_a_while(epochs: Epochs, clock: Clock) -> None:
     await epochs.begin("a")
     await epochs.end("a", changed=True, why="/api/pull", seen=False)
