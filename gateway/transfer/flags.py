@@ -136,18 +136,17 @@ def _answers(given: dict[str, Any]) -> Any:
     from gateway.warm.compose import Shape
     from gateway.warm.flags import headers_of, one_of, template_of
     from gateway.warm.rows import Form, Rules
-    from gateway.warm.sources import open_source
+    from gateway.warm.sources import is_rows, open_source
 
+    if given["form"] is None and not any(map(is_rows, given["inputs"])):
+        words = "is no archive (or its beginning is damaged) and no file of rows: .csv or .jsonl, or --form says which"
+        raise Refused(f"{given['inputs'][0]} {words}")
     if given["recompute"]:
         raise Refused("--recompute is for archives: known answers get the vectors of the embedder in use anyway")
     form = Form(one_of(given["form"], [Form.CSV, Form.ROWS, Form.LOG], "--form")) if given["form"] else None
     shape = Shape(given["model"], template=template_of(given["template"]) if given["template"] else None)
     rules = Rules(prompts=(given["prompt"],) if given["prompt"] else (), answers=True)
     source = open_source(tuple(given["inputs"]), form, rules, shape)
-    if source.form is None:
-        raise Refused(
-            "known answers come in one file: .csv or .jsonl, with a picture, a prompt and an answer in each row"
-        )
     if source.form is Form.OPENAI:
         raise Refused(
             "batch lines have no place for an answer: write rows, or request bodies with an answer beside each"

@@ -163,6 +163,14 @@ def test_a_damaged_archive_is_refused_and_leaves_no_trace(archive: Path, tmp_pat
     assert not (tmp_path / "new").exists()
 
 
+def test_a_file_that_is_neither_is_refused_in_words(archive: Path, tmp_path: Path):
+    archive.write_bytes(archive.read_bytes()[1:])
+    said = lookalike("import", str(archive), "--store", str(tmp_path / "new"), status=2)
+
+    assert "no archive (or its beginning is damaged)" in said.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_vectors_of_another_embedder_are_refused_or_made_anew(
     upstream: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
