@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message
 
 from gateway.headers import MODE_HEADER, Raw
 from gateway.outcome import Outcome
-from gateway.question import Mode, Object
+from gateway.question import Mode
 
 FINGERPRINT: Final = "lookalike-import"  # system_fingerprint of every such reply: it stays on hits
 _PREFIX: Final = "chatcmpl-imported-"
@@ -55,15 +55,14 @@ def completion(answer: str, model: str, now_s: float) -> bytes:
     return orjson.dumps(head | {"model": model, "choices": [choice], "system_fingerprint": FINGERPRINT})
 
 
-async def take(gateway: ASGIApp, path: str, fields: Raw, body: Object, reply: bytes, replace: bool) -> Outcome:
+async def take(gateway: ASGIApp, path: str, fields: Raw, body: bytes, reply: bytes, replace: bool) -> Outcome:
     """Ask `gateway`, whose far end is KnownAnswers, as a client with these header fields would. A hit by bytes or
     pixels is what was there before; with `replace`, it is asked afresh."""
     known = Known(reply)
     _under_way.set(known)
     wishes = [(MODE_HEADER, Mode.PIXEL.encode())]  # an answer for a picture that is only alike is no answer to this one
     wishes += [(b"cache-control", b"no-cache")] if replace else []
-    data = orjson.dumps(body)
-    framing = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+    framing = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -75,7 +74,7 @@ async def take(gateway: ASGIApp, path: str, fields: Raw, body: Object, reply: by
         "query_string": b"",
         "headers": [*fields, *framing, *wishes],
     }
-    await gateway(scope, _receiving(data), _nowhere)
+    await gateway(scope, _receiving(body), _nowhere)
     assert known.outcome is not None
     return known.outcome
 

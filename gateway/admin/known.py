@@ -56,18 +56,20 @@ async def import_answer(request: Request) -> Response:
     running = request.app.state.running
     # A picture in base64, in JSON, and a little more.
     raw = await body(request, running.settings.body_bytes_max)
-    wanted = await anyio.to_thread.run_sync(_read, raw)
+    wanted, data = await anyio.to_thread.run_sync(_read, raw)
     model = wanted.body.get("model")
     model = model if isinstance(model, str) else ""
     await running.audit.note(request, "import", model=model[:200], replace=wanted.replace)
     reply = completion(wanted.answer, model, running.clock())
-    outcome = await take(running.importer, wanted.path, wanted.fields, wanted.body, reply, wanted.replace)
+    outcome = await take(running.importer, wanted.path, wanted.fields, data, reply, wanted.replace)
     return JSONResponse(_told(outcome))
 
 
-def _read(raw: bytes) -> Import:
+def _read(raw: bytes) -> tuple[Import, bytes]:
+    """What is wanted, and the request as clients would send it."""
     try:
-        return Import.model_validate(orjson.loads(raw))
+        wanted = Import.model_validate(orjson.loads(raw))
+        return wanted, orjson.dumps(wanted.body)
     except orjson.JSONDecodeError as error:
         raise Problem(400, "not_json", f"the body is not JSON: {error}") from error
     except ValidationError as error:
