@@ -34,7 +34,10 @@ from gateway.admission import Admission
 from gateway.batches.desk import FOLDER, Desk
 from gateway.batches.endpoints import Endpoints
 from gateway.batchlimits import limits_of
+from gateway.changing import Changes
 from gateway.config import Settings
+from gateway.epochfile import EPOCHS_FILE, EpochFile
+from gateway.epochs import Epochs
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
@@ -44,6 +47,7 @@ from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
 from gateway.keep import Keeper
+from gateway.known import KnownAnswers, note
 from gateway.labelling import Labelling
 from gateway.labels.ask import Labels
 from gateway.labels.table import LABELS_FILE
@@ -96,6 +100,8 @@ class Running:
     audit: Audit
     hits: Hits
     judgements: Judgements
+    epochs: Epochs
+    importer: Gateway  # takes answers that are known, past the upstream and all statistics
     acceptances: Acceptances
     upstream: Upstream
     admission: Admission
@@ -160,23 +166,35 @@ def create_app(
     landings = Landings()
     tenants = Tenants(store.secret(), settings.shared, settings.credential_trust_s)
     acceptances = Acceptances(_file(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
-    parts = store, embedding, workers, gatherer, landings
-    planner = Planner(settings, *parts, clock, monotonic, watch, acceptances=acceptances)
-    keeper = Keeper(settings, store, Workers(settings.workers), landings, monotonic, watch, acceptances)
+    epochs_file = _file(settings, EPOCHS_FILE)
+    epochs = Epochs(store, EpochFile(epochs_file) if epochs_file else None, clock, monotonic)
+    parts = store, embedding, workers, gatherer, landings, clock, monotonic, epochs
+    planner = Planner(settings, *parts, watch, acceptances=acceptances)
+    keeper = Keeper(settings, store, Workers(settings.workers), landings, monotonic, epochs, watch, acceptances)
     outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
     labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())
     rulebook = Rulebook(settings.rules)
     labelling = Labelling(labels, outbox, _late(ledger, metrics))
-    actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
-    relay = Relay(settings, upstream, keeper, account, actors, tenants, acceptances, clock, monotonic)
-    album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
-    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
     clocks = clock, monotonic
+    actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
+    relay = Relay(settings, upstream, keeper, account, actors, tenants, acceptances, *clocks)
+    album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
+    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, *clocks)
+    changes = Changes(relay, epochs)
     gateway = Gateway(
-        settings, upstream, planner, relay, account, actors, sightings, tenants, *clocks, admission, tracing
+        settings, upstream, planner, relay, changes, account, actors, sightings, tenants, *clocks, admission, tracing
     )
-    batches = make_batches(settings, gateway, store, clock, monotonic)
+    batches = make_batches(settings, gateway, store, *clocks)
+    # What an operator brings in proves no key, meets no rule, and is no part of the statistics or of the shadow log.
+    known, noting = Upstream(settings, monotonic, KnownAnswers()), Account(live.prices(), *clocks, (note,))
+    taking = Planner(settings, *parts, acceptances=acceptances)
+    kept = Keeper(settings, store, Workers(settings.workers), landings, monotonic, epochs)
+    told, believed = Actors(Rulebook(()), outbox, labelling, settings.reply_bytes_max, clock), tenants.believed()
+    storing = Relay(settings, known, kept, noting, told, believed, acceptances, *clocks)
+    importer = Gateway(
+        settings, known, taking, storing, Changes(storing, epochs), noting, told, None, believed, *clocks, admission
+    )
 
     running = Running(
         live=live,
@@ -204,6 +222,8 @@ def create_app(
         admission=admission,
         rulebook=rulebook,
         labelling=labelling,
+        epochs=epochs,
+        importer=importer,
         forgetters=[sightings.forget, outbox.forget],
     )
     routes = [admin.mount(access), *(Endpoints(batches, store.secret()).routes() if batches else [])]
@@ -243,6 +263,7 @@ async def _up(
             if running.batches is not None:
                 closing.callback(running.batches.close)
                 tasks.start_soon(running.batches.run)
+            tasks.start_soon(running.epochs.run)
             yield
             if running.batches is not None:
                 await running.batches.drain()

@@ -11,10 +11,12 @@ from rich.console import Console
 
 from gateway import manage
 from gateway.config import Settings, load_settings
+from gateway.epochcli import epoch
 from gateway.errors import ConfigError
 from gateway.eventlist import events
 from gateway.names import By, Window
 from gateway.question import Mode
+from gateway.transfer.flags import Commands as Transfer
 from gateway.warm.flags import Commands
 
 cli = typer.Typer(
@@ -205,11 +207,15 @@ def evaluate(
 
 cli.add_typer(manage.entries, name="entries")
 cli.add_typer(events, name="events")
+cli.add_typer(epoch, name="epoch")
 for command in (manage.purge, manage.forget, manage.feedback):
     cli.command()(command)
 _many = Commands(out, err)
 cli.command()(_many.warm)
 cli.command()(_many.batch)
+_transfer = Transfer(out, err)
+cli.command()(_transfer.export)
+cli.command("import")(_transfer.import_)
 
 
 def _offline(config: Path | None, **flags: Any) -> Settings:

@@ -325,6 +325,11 @@ class Settings(Trouble, BaseSettings):
         return self.prices.get(model) or self.prices.get("*")
 
 
+def variable(name: str) -> str | None:
+    """A variable of the environment that the user names: one with a key, so that no command line has it."""
+    return os.environ.get(name)
+
+
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     """The settings in force. Flags that are None were not given. Raises ConfigError in words."""
     path = config or (Path(named) if (named := os.environ.get(CONFIG_VARIABLE)) else None)

@@ -55,10 +55,12 @@ class Endpoint:
         self,
         url: str,
         settings: Settings,
-        trusted: ssl.SSLContext,
+        trusted: ssl.SSLContext | None,
         monotonic: Callable[[], float],
         key: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        """`transport`: something else in the place of connections."""
         self._url = httpx.URL(url)
         self._base = Base.of(self._url.raw_path.decode("ascii").partition("?")[0])
         self._monotonic = monotonic
@@ -66,16 +68,7 @@ class Endpoint:
         self._counts = settings.breaker
         self._breaker = Breaker(Terms(settings.breaker_failures, settings.breaker_open_s, settings.breaker_probes))
         timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
-        transport = httpx.AsyncHTTPTransport(
-            verify=trusted,
-            trust_env=False,
-            retries=settings.connect_retries,  # of connecting only
-            limits=httpx.Limits(
-                max_connections=settings.upstream_connections_max,
-                max_keepalive_connections=settings.upstream_idle_max,
-                keepalive_expiry=_KEEP_ALIVE_S,
-            ),
-        )
+        transport = transport or _connections(settings, trusted)
         self._client = httpx.AsyncClient(timeout=timeout, transport=transport, trust_env=False)
         # One client's cookies must never travel with another's request.
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -190,3 +183,16 @@ class _in_our_words:
                 raise UpstreamUnreachable(f"the upstream {self._where} cannot be reached: {error}") from error
             case httpx.TransportError():
                 raise UpstreamError(f"the upstream {self._where} broke off before it answered") from error
+
+
+def _connections(settings: Settings, trusted: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:
+    return httpx.AsyncHTTPTransport(
+        verify=True if trusted is None else trusted,
+        trust_env=False,
+        retries=settings.connect_retries,  # of connecting only
+        limits=httpx.Limits(
+            max_connections=settings.upstream_connections_max,
+            max_keepalive_connections=settings.upstream_idle_max,
+            keepalive_expiry=_KEEP_ALIVE_S,
+        ),
+    )

@@ -20,7 +20,7 @@ Id = Annotated[str | None, typer.Option("--id", help="Only this event", show_def
 @events.command("list")
 def list_events(url: manage.Url = manage.HERE, token: manage.Token = None, as_json: manage.AsJson = False) -> None:
     """What waits by webhook, and the last events that were set aside."""
-    found = manage.attempt(lambda: manage.remote_of(url, token).get("/events"))
+    found = manage.tried(lambda: manage.gateway_at(url, token).get("/events"))
     if as_json:
         out.print_json(json.dumps(found))
         return
@@ -50,7 +50,7 @@ def retry_events(
 ) -> None:
     """Send again what was set aside for a webhook. Exit status: 0 done, 1 the gateway refused."""
     wanted = {"webhook": webhook} | ({"id": event_id} if event_id else {})
-    told = manage.attempt(lambda: manage.remote_of(url, token).post("/events/retry", wanted))
+    told = manage.tried(lambda: manage.gateway_at(url, token).post("/events/retry", wanted))
     if as_json:
         out.print_json(json.dumps(told))
     else:

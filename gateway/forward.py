@@ -42,13 +42,16 @@ async def nobody(trouble: str) -> bool:
 class Upstream:
     """The endpoint that serves the model, and the second one where there is one."""
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, monotonic: Callable[[], float], transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """`transport`: something else in the place of connections."""
         self._monotonic = monotonic
         # The environment names proxies for the machine's own traffic; this is the clients'. Its certificates count.
-        trusted = httpx.create_ssl_context(trust_env=True)
-        self._first = Endpoint(settings.upstream, settings, trusted, monotonic)
+        trusted = httpx.create_ssl_context(trust_env=True) if transport is None else None
+        self._first = Endpoint(settings.upstream, settings, trusted, monotonic, transport=transport)
         self._fallback: Endpoint | None = None
-        if settings.upstream_fallback is not None:
+        if settings.upstream_fallback is not None and trusted is not None:
             key = settings.upstream_fallback_key
             secret = None if key is None else key.get_secret_value()
             self._fallback = Endpoint(settings.upstream_fallback, settings, trusted, monotonic, secret)

@@ -24,6 +24,7 @@ from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
+from gateway.epochs import Epochs
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES
 from gateway.question import NotCacheable, Question, Reply, Unstored
@@ -47,6 +48,7 @@ class Storing:
     question: Question
     asked: Asked
     looks: Fingerprint
+    epoch: int  # of the model, when the request was read
     keep: bool
     tenant: str = ""
     claim: Claim | None = None  # what the answer proves of who asked
@@ -69,6 +71,7 @@ class Keeper:
         workers: Workers,
         landings: Landings,
         monotonic: Clock,
+        epochs: Epochs,
         watch: Watch | None = None,
         acceptances: Acceptances | None = None,
     ) -> None:
@@ -76,6 +79,7 @@ class Keeper:
         self._store = store
         self._workers = workers
         self._monotonic = monotonic
+        self._epochs = epochs
         self._watch = watch
         self._acceptances = acceptances
         # One after the other to its end: were all begun at once, none would be done before all are.
@@ -152,8 +156,12 @@ class Keeper:
 
     async def _store_answer(self, storing: Storing, reply: Reply, answered: Answered, trail: Trail) -> None:
         record = await self._record(storing, reply, answered)
-        with trail.stage("store", self._monotonic):
-            await self._store.put(record)
+        with self._epochs.storing(storing.question.model, storing.epoch) as may:
+            if not may:
+                trail.unstored = Unstored.MODEL_CHANGED
+                return
+            with trail.stage("store", self._monotonic):
+                await self._store.put(record)
         trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
 
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:

@@ -56,7 +56,7 @@ def list_entries(
     """The newest first."""
     query = {"model": model, "tenant": tenant, "prompt": prompt, "limit": limit, "after": after}
     query |= _ages(older_than, newer_than)
-    found = attempt(lambda: remote_of(url, token).get("/entries", query))
+    found = tried(lambda: gateway_at(url, token).get("/entries", query))
     if as_json:
         out.print_json(json.dumps(found))
         return
@@ -75,7 +75,7 @@ def list_entries(
 @entries.command("show")
 def show_entry(entry_id: str, url: Url = HERE, token: Token = None, as_json: AsJson = False) -> None:
     """One stored answer, and what is known of it."""
-    entry = attempt(lambda: remote_of(url, token).get(f"/entries/{_id(entry_id)}"))
+    entry = tried(lambda: gateway_at(url, token).get(f"/entries/{_id(entry_id)}"))
     if as_json:
         out.print_json(json.dumps(entry))
         return
@@ -92,10 +92,10 @@ def delete_entry(
     entry_id: str, yes: Yes = False, url: Url = HERE, token: Token = None, as_json: AsJson = False
 ) -> None:
     """Delete one, from the files as well."""
-    remote = remote_of(url, token)
-    attempt(lambda: remote.get(f"/entries/{_id(entry_id)}"))
-    _agree(yes, f"Delete the entry {entry_id}?")
-    _tell(attempt(lambda: remote.delete(f"/entries/{_id(entry_id)}")), as_json)
+    remote = gateway_at(url, token)
+    tried(lambda: remote.get(f"/entries/{_id(entry_id)}"))
+    agree(yes, f"Delete the entry {entry_id}?")
+    _tell(tried(lambda: remote.delete(f"/entries/{_id(entry_id)}")), as_json)
 
 
 def purge(
@@ -121,8 +121,8 @@ def purge(
         {"all": True} if everything else {}
     )
     if not wanted:
-        _misused("Say what to delete: --model, --tenant, --prompt-file, --older-than, --newer-than, or --all")
-    remote = remote_of(url, token)
+        misused("Say what to delete: --model, --tenant, --prompt-file, --older-than, --newer-than, or --all")
+    remote = gateway_at(url, token)
     _in_two_steps(
         lambda confirm: remote.post("/purge", wanted | {"confirm": confirm}), dry_run, yes, as_json, "these answers"
     )
@@ -138,7 +138,7 @@ def forget(
 ) -> None:
     """Delete everything that is stored about a picture or a copy of it, for whomever. Counts first, then asks.
     Exit status: as for purge."""
-    remote, data = remote_of(url, token), _bytes(picture)
+    remote, data = gateway_at(url, token), _bytes(picture)
     _in_two_steps(
         lambda confirm: remote.send("/forget", data, {"confirm": "true" if confirm else "false"}),
         dry_run,
@@ -158,7 +158,7 @@ def feedback(
 ) -> None:
     """Say whether a hit was right. After "wrong", these two pictures never answer each other again."""
     said = {"verdict": verdict.value, "request": request}
-    told = attempt(lambda: remote_of(url, token).post(f"/entries/{_id(entry_id)}/feedback", said))
+    told = tried(lambda: gateway_at(url, token).post(f"/entries/{_id(entry_id)}/feedback", said))
     if as_json:
         out.print_json(json.dumps(told))
         return
@@ -172,14 +172,14 @@ _DONE = (("removed", "the answer is removed"), ("remembered", "the pair is remem
 def _in_two_steps(ask: Callable[[bool], dict[str, Any]], dry_run: bool, yes: bool, as_json: bool, what: str) -> None:
     """Count, show, ask, delete. With `as_json` only the last reply is printed, so that it can be parsed. With `yes` it
     acts also where nothing was found: the files may still hold what left before."""
-    counted = attempt(lambda: ask(False))
+    counted = tried(lambda: ask(False))
     if dry_run or not (counted["entries"] or yes):
         _tell(counted, as_json)
         return
     if not yes and not as_json:
         _tell(counted, as_json)
-    _agree(yes, f"Delete {what} ({counted['entries']} entries)?")
-    _tell(attempt(lambda: ask(True)), as_json)
+    agree(yes, f"Delete {what} ({counted['entries']} entries)?")
+    _tell(tried(lambda: ask(True)), as_json)
 
 
 def _tell(told: dict[str, Any], as_json: bool) -> None:
@@ -194,13 +194,13 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
         out.print(f"[yellow]note[/]  {note}", highlight=False)
 
 
-def remote_of(url: str, token: str | None) -> "Remote":
+def gateway_at(url: str, token: str | None) -> "Remote":
     from gateway.remote import Remote
 
     return Remote(url, token)
 
 
-def attempt(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def tried(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     from gateway.remote import Refused
 
     try:
@@ -210,7 +210,7 @@ def attempt(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise typer.Exit(_FAILED) from refusal
 
 
-def _agree(yes: bool, question: str) -> None:
+def agree(yes: bool, question: str) -> None:
     if not yes and not typer.confirm(question, err=True):
         raise typer.Exit(_DECLINED)
 
@@ -224,7 +224,7 @@ def _seconds(text: str | None) -> float | None:
         return None
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        _misused(f"{text!r} is no age such as 90s, 45m, 12h or 30d")
+        misused(f"{text!r} is no age such as 90s, 45m, 12h or 30d")
     return float(found[1]) * _UNIT_S[found[2]]
 
 
@@ -235,7 +235,7 @@ def _age(seconds: float) -> str:
 
 def _id(entry_id: str) -> str:
     if not re.fullmatch(r"[\w-]+", entry_id):
-        _misused(f"{entry_id!r} is no id: X-Lookalike-Entry of a hit says it, and `lookalike entries list`")
+        misused(f"{entry_id!r} is no id: X-Lookalike-Entry of a hit says it, and `lookalike entries list`")
     return entry_id
 
 
@@ -245,16 +245,16 @@ def _text(file: Path) -> str:
     try:
         return _bytes(file).decode()
     except UnicodeDecodeError:
-        _misused(f"{file} is no text in UTF-8")
+        misused(f"{file} is no text in UTF-8")
 
 
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        _misused(f"{file} cannot be read: {error.strerror}")
+        misused(f"{file} cannot be read: {error.strerror}")
 
 
-def _misused(words: str) -> NoReturn:
+def misused(words: str) -> NoReturn:
     err.print(f"[red]{words}[/]", highlight=False)
     raise typer.Exit(_MISUSED)

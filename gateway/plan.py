@@ -27,6 +27,7 @@ from gateway.capture import Rendered
 from gateway.comparison import compared
 from gateway.config import Settings
 from gateway.dialects.base import Dialect
+from gateway.epochs import Epochs
 from gateway.errors import NotInCache
 from gateway.estimate import estimate
 from gateway.fingerprint import Embedding, Fingerprint, Workers
@@ -92,6 +93,7 @@ class Planner:
         landings: Landings,
         clock: Clock,
         monotonic: Clock,
+        epochs: Epochs,
         watch: Watch | None = None,
         *,
         acceptances: Acceptances,
@@ -104,6 +106,7 @@ class Planner:
         self._gatherer = gatherer
         self._clock = clock
         self._monotonic = monotonic
+        self._epochs = epochs
         self._watch = watch  # in shadow mode: nothing is served
         self._marks = Marks(store.secret())
         fetching_s = settings.fetch_timeout_s if settings.fetching() else 0.0  # the host's time, not the cache's
@@ -139,6 +142,8 @@ class Planner:
         with trail.stage("read", self._monotonic):
             question = await self._read(dialect, call)
         trail.model, trail.pictures = question.model, len(question.pictures)
+        if (epoch := self._epochs.mark(question.model)) is None:
+            raise NotCacheable(Bypass.MODEL_CHANGING)
         demand = demands(question.prompt, self._settings.questions, Demand(mode, wishes.scrutiny, wishes.threshold))
         trail.kinds = demand.kinds
         if demand.mode is Mode.OFF:
@@ -153,7 +158,7 @@ class Planner:
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded, *bounds)
         asked = ask(scope, question.asked, looks.files)
         claim = call.caller.claim(scope) if call.caller is not None else None
-        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant), claim)
+        storing = Storing(dialect, question, asked, looks, epoch, not wishes.no_store, tenant_of(call.tenant), claim)
         forward = Forward(storing, body=gathered.body)
         if wishes.no_cache:
             trail.requested = "no-cache"
@@ -163,6 +168,8 @@ class Planner:
         with trail.stage("look", self._monotonic):
             found = await self._look(storing, terms, wishes)
         self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
+        if not self._epochs.holds(question.model, epoch):
+            raise NotCacheable(Bypass.MODEL_CHANGING)
         if not wishes.no_store:  # nor is anything kept for people to look at
             trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
         if self._watch is not None:

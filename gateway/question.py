@@ -42,6 +42,7 @@ class Bypass(StrEnum):
     SERVER_TOOLS = "server-tools"  # the upstream may search or run something: the answer is not the picture's
     RANGE_OR_UPGRADE = "range-or-upgrade"
     CACHE_SLOW = "cache-slow"  # the lookup took longer than a request may wait for it
+    MODEL_CHANGING = "model-changing"  # a change of its weights passes through, or its old answers are being deleted
     CACHE_FAULT = "cache-fault"  # ours: counted, logged, never the client's trouble
 
 
@@ -64,6 +65,7 @@ class Unstored(StrEnum):
     SERVER_TOOLS_RAN = "server-tools-ran"
     PICTURE_UNREADABLE = "picture-unreadable-here"  # the upstream read it, we could not
     BY_RULE = "refused-by-rule"  # one of the operator's rules says so
+    MODEL_CHANGED = "model-changed"  # while it was asked
     BUSY = "busy"  # more answers wait to be stored than the machine keeps up with
     STORE_FAULT = "store-fault"
 

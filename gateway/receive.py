@@ -13,6 +13,7 @@ from gateway import headers
 from gateway.account import Account, Trail
 from gateway.acting import Actors, Asking
 from gateway.admission import Admission
+from gateway.changing import Changes
 from gateway.config import Settings
 from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
@@ -20,6 +21,7 @@ from gateway.endpoint import Body
 from gateway.errors import GatewayError
 from gateway.exchange import ClientGone, Exchange, raw_path, read, streamed
 from gateway.forward import Superseded, Upstream
+from gateway.modelchange import change_by
 from gateway.plan import Forward, Planner, Serve, refuse_to_forward
 from gateway.question import Bypass, Call
 from gateway.relay import Relay
@@ -37,9 +39,10 @@ class Gateway:
         upstream: Upstream,
         planner: Planner,
         relay: Relay,
+        changes: Changes,
         account: Account,
         actors: Actors,
-        sightings: Sightings,
+        sightings: Sightings | None,
         tenants: Tenants,
         clock: Clock,
         monotonic: Clock,
@@ -50,6 +53,7 @@ class Gateway:
         self._upstream = upstream
         self._planner = planner
         self._relay = relay
+        self._changes = changes
         self._account = account
         self._actors = actors
         self._sightings = sightings
@@ -74,11 +78,14 @@ class Gateway:
             await refuse(send, error, dialect or DIALECTS[0], trail, self._clock())
         finally:
             self._account.close_trail(trail)
-            self._sightings.saw(trail)
+            if self._sightings is not None:
+                self._sightings.saw(trail)
 
     async def _answer(self, exchange: Exchange, dialect: Dialect | None, trail: Trail) -> None:
         if dialect is None:
             trail.bypass = Bypass.NO_DIALECT
+            if change := change_by(exchange.scope["method"], exchange.scope["path"]):
+                return await self._changes.forward(exchange, change, trail)
             return await self._relay.forward(exchange, streamed(exchange), trail)
         trail.dialect = dialect.name
         wishes = headers.wishes(exchange.fields)

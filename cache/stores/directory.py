@@ -71,8 +71,21 @@ class Directory:
         except OSError as error:
             raise StoreFault(f"cannot use {self.path} as a store: {error}") from error
 
+    def begin_with(self, secret: bytes) -> None:
+        """Another secret in place of the one that this store was made with: for a store that holds nothing yet."""
+        try:
+            _write(self.path / _SECRET, secret)
+        except OSError as error:
+            raise StoreFault(f"cannot use {self.path} as a store: {error}") from error
+        self.secret = secret
+
     def release(self) -> None:
         self._lock.release()
+
+
+def is_store(path: Path) -> bool:
+    """Whether there is a store in here, of whichever version."""
+    return (path / _FORMAT).exists()
 
 
 def shows_nothing(path: Path) -> bool:

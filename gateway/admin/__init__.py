@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.admin import dashboard, entries, events, feedback, login, openapi, purge
+from gateway.admin import dashboard, entries, epochs, events, feedback, known, login, openapi, purge
 from gateway.admin.access import MOUNT, Access, Guarded
 from gateway.admin.health import health, live, ready
 from gateway.admin.metrics import metrics
@@ -45,11 +45,14 @@ def routes() -> list[BaseRoute]:
         Route("/entries/{id}", entries.show_entry, methods=["GET"]),
         Route("/entries/{id}", entries.delete_entry, methods=["DELETE"]),
         Route("/entries/{id}/feedback", feedback.give_feedback, methods=["POST"]),
+        Route("/epochs", epochs.list_epochs, methods=["GET"]),
+        Route("/epochs", epochs.bump, methods=["POST"]),
         Route("/feedback", feedback.show_feedback, methods=["GET"]),
         Route("/events", events.show_events, methods=["GET"]),
         Route("/events/retry", events.retry, methods=["POST"]),
         Route("/purge", purge.purge, methods=["POST"]),
         Route("/forget", purge.forget, methods=["POST"]),
+        Route("/import", known.import_answer, methods=["POST"]),
         Route("/openapi.json", openapi.document, methods=["GET"]),
         Route("/{rest:path}", _nothing_here),
     ]

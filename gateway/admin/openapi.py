@@ -8,8 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.admin.entries import ListQuery
+from gateway.admin.epochs import Bump
 from gateway.admin.events import Retry
 from gateway.admin.feedback import Feedback
+from gateway.admin.known import Import
 from gateway.admin.purge import Purge
 from gateway.names import By, Window
 
@@ -22,7 +24,7 @@ async def document(request: Request) -> Response:
 
 def description(version: str) -> dict[str, Any]:
     """OpenAPI 3.1, whose schemas are plain JSON Schema."""
-    components = {form.__name__: form.model_json_schema() for form in (Feedback, Purge, Retry)}
+    components = {form.__name__: form.model_json_schema() for form in (Bump, Feedback, Import, Purge, Retry)}
     components["Error"] = {
         "type": "object",
         "required": ["error"],
@@ -76,6 +78,10 @@ def _paths() -> dict[str, Any]:
             "parameters": [_ID],
             "post": _says("A person says whether a hit was right", 400, 404) | _takes(Feedback),
         },
+        "/epochs": {
+            "get": _says("Which models were changed"),
+            "post": _says("A model was changed: retire its stored answers", 400, 503) | _takes(Bump),
+        },
         "/feedback": {"get": _says("What people said of hits")},
         "/events": {"get": _says("What waits for the webhooks, and what nobody took")},
         "/events/retry": {"post": _says("Try again what nobody took", 400, 404) | _takes(Retry)},
@@ -84,6 +90,7 @@ def _paths() -> dict[str, Any]:
             "post": _says("Count, or with confirm delete, whatever is stored about a picture", 400, 413, 503)
             | {"parameters": [confirm], "requestBody": {"required": True, "content": picture}},
         },
+        "/import": {"post": _says("Store an answer that is known", 400, 413, 503) | _takes(Import)},
         "/openapi.json": {"get": _says("This")},
     }
 

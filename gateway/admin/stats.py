@@ -49,6 +49,7 @@ async def figures(running: Any, window: Window, by: By | None = None) -> dict[st
             "webhooks": running.outbox.report(),
             "classifiers": running.labels.report(),
             "batches": "off" if running.batches is None else await to_thread.run_sync(running.batches.report),
+            "epochs": running.epochs.report(),
             "prices": prices or "unknown",
             "upstreams": running.upstream.report(),
             "load": running.admission.report(),

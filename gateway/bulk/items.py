@@ -38,6 +38,7 @@ class Item:
     id: str
     line: int
     asks: Recipe | Posted
+    answer: str | None = field(default=None, repr=False)  # where it is known already
 
     def mark(self, how: bytes) -> bytes:
         """A digest of what is asked. `how` is that of everything that is not in the item, such as a template."""

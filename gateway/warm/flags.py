@@ -162,9 +162,9 @@ def _wanted(given: dict[str, Any]) -> Any:
     from gateway.warm.rows import Form, Rules
     from gateway.warm.sources import open_source
 
-    template = _template(given["template"]) if given["template"] else None
+    template = template_of(given["template"]) if given["template"] else None
     shape = Shape(given["model"], given["path"], template)
-    form = Form(_one_of(given["form"], list(Form), "--form")) if given["form"] else None
+    form = Form(one_of(given["form"], list(Form), "--form")) if given["form"] else None
     rules = Rules(prompts=_prompts(given["prompt"], given["prompts"]), path=given["path"])
     source = open_source(tuple(given["inputs"]), form, rules, shape)
     return Wanted(
@@ -175,7 +175,7 @@ def _wanted(given: dict[str, Any]) -> Any:
         url=given["gateway"],
         out=given["answers"],
         out_form=_out_form(given["answers"], given["out_form"], source.form),
-        headers=_headers(given["api_key"], given["header"] or []),
+        headers=headers_of(given["api_key"], given["header"] or []),
         concurrency=given["concurrency"],
         rate=given["rate"],
         retries=given["retries"],
@@ -215,7 +215,7 @@ def _prompts(given: list[str] | None, file: Path | None) -> tuple[str, ...]:
     return prompts
 
 
-def _template(file: Path) -> Any:
+def template_of(file: Path) -> Any:
     from gateway.bulk.items import BadInput
     from gateway.warm.compose import template_wrong
 
@@ -228,7 +228,7 @@ def _template(file: Path) -> Any:
     return template
 
 
-def _headers(key: str | None, given: list[str]) -> dict[str, str]:
+def headers_of(key: str | None, given: list[str]) -> dict[str, str]:
     from gateway.bulk.items import BadInput
 
     key = (key or "").strip()
@@ -252,13 +252,13 @@ def _out_form(file: Path | None, given: str | None, form: Any) -> Any:
     from gateway.warm.rows import Form
 
     if given:
-        return OutForm(_one_of(given, list(OutForm), "--out-form"))
+        return OutForm(one_of(given, list(OutForm), "--out-form"))
     if file is not None and file.suffix.lower() == ".csv":
         return OutForm.CSV
     return OutForm.OPENAI if form is Form.OPENAI else OutForm.ROWS
 
 
-def _one_of(word: str, words: list[Any], flag: str) -> str:
+def one_of(word: str, words: list[Any], flag: str) -> str:
     from gateway.bulk.items import BadInput
 
     if word not in words:

@@ -20,6 +20,7 @@ from gateway.bulk.lines import read_items
 from gateway.question import Object
 
 CHAT = "/v1/chat/completions"
+ANSWER = "answer"
 _NAMES = {
     "picture": "picture",
     "image": "picture",
@@ -59,6 +60,7 @@ class Rules:
     prompts: tuple[str, ...] = ()
     base: str = ""
     path: str = CHAT
+    answers: bool = False  # each row has its answer, too
     unused: set[str] = field(default_factory=set)  # columns that were read past
 
 
@@ -165,7 +167,7 @@ def _logged(value: Object, number: int, rules: Rules) -> list[Item]:
     if not isinstance(body, dict) or not isinstance(path, str) or not path.startswith("/"):
         raise _Bad('has a "body" that is not an object, or a "path" that does not begin with /')
     given = value.get("id") if "body" in value else None
-    return [Item(_id(given, number), number, Posted(path, body))]
+    return [Item(_id(given, number), number, Posted(path, body), _answer(value, rules))]
 
 
 def _row(value: Object, number: int, rules: Rules) -> list[Item]:
@@ -176,6 +178,8 @@ def _row(value: Object, number: int, rules: Rules) -> list[Item]:
             continue
         if name in _PARAMETERS:
             parameters[name] = _number(name, cell)
+        elif name == ANSWER and rules.answers:
+            known[ANSWER] = cell
         elif (meaning := _NAMES.get(name)) is None:
             rules.unused.update({name} - _OUR_OWN)
         elif meaning in known:
@@ -190,12 +194,22 @@ def _row(value: Object, number: int, rules: Rules) -> list[Item]:
     prompts = (texts["prompt"],) if texts["prompt"] is not None else rules.prompts
     if not prompts:
         raise _Bad("has no prompt, and none was given with --prompt or --prompts")
+    answer = _answer(known, rules)
     name = _id(known.get("id"), number)
     made = []
     for count, prompt in enumerate(prompts, start=1):
         recipe = Recipe(pictures, prompt, texts["system"], texts["model"], {**parameters, **more})
-        made.append(Item(name if len(prompts) == 1 else f"{name}#{count}", number, recipe))
+        made.append(Item(name if len(prompts) == 1 else f"{name}#{count}", number, recipe, answer))
     return made
+
+
+def _answer(known: Object, rules: Rules) -> str | None:
+    if not rules.answers:
+        return None
+    answer = _text(known, ANSWER)
+    if not answer or not answer.strip():
+        raise _Bad("has no answer")
+    return answer
 
 
 def _id(given: object, number: int) -> str:

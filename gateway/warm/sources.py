@@ -50,7 +50,7 @@ class Source:
 
 def open_source(names: tuple[str, ...], form: Form | None, rules: Rules, shape: Shape) -> Source:
     """What these names are. Raises BadInput in words."""
-    rows = [name for name in names if form is not None or Path(name).suffix.lower() in _ROWS_SUFFIXES]
+    rows = [name for name in names if form is not None or is_rows(name)]
     if not rows:
         if not rules.prompts:
             raise BadInput("pictures need a question: --prompt TEXT, or --prompts FILE with one on each line")
@@ -63,6 +63,11 @@ def open_source(names: tuple[str, ...], form: Form | None, rules: Rules, shape: 
     file = Path(names[0])
     based = replace(rules, base=rules.base or str(file.parent.absolute()))
     return Source(names, form or _form(file), based, shape)
+
+
+def is_rows(name: str) -> bool:
+    """Whether a file of this name is one of rows, not of pictures."""
+    return Path(name).suffix.lower() in _ROWS_SUFFIXES
 
 
 def _form(file: Path) -> Form:

@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from PIL import Image
 
 from gateway.demo import cards
@@ -25,6 +26,7 @@ from tests.fakes.asgi import Seen, Send, lifespan, read, start
 class FakeUpstream:
     seen: list[Seen] = field(default_factory=list)
     answered: int = 0  # chat completions whose answer was sent whole
+    holding: dict[str, threading.Event] = field(default_factory=dict)  # by path: a reply waits for it
     left: threading.Event = field(default_factory=threading.Event)  # a client went away in mid-reply
 
     @property
@@ -36,6 +38,8 @@ class FakeUpstream:
             return await lifespan(receive, send)
         seen = await read(scope, receive)
         self.seen.append(seen)
+        if seen.path in self.holding:
+            await anyio.to_thread.run_sync(self.holding[seen.path].wait)
         fakes = dict(part.partition("=")[::2] for part in (seen.header("x-fake") or "").split(";") if part)
         if seen.path.endswith("/chat/completions") and seen.method == "POST":
             return await self._complete(json.loads(seen.body), fakes, receive, send)

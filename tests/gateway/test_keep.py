@@ -17,6 +17,7 @@ from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
 from gateway.dialects.openai_chat import OpenAIChat
+from gateway.epochs import Epochs
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.keep import Keeper, Storing
 from gateway.question import PictureRef, Question, Unstored
@@ -42,7 +43,8 @@ class NoEmbedder:
 
 def keeper(store: MemoryStore) -> tuple[Keeper, Workers]:
     workers = Workers(2)
-    return Keeper(Settings(upstream="http://upstream"), store, workers, Landings(), time.perf_counter), workers
+    epochs = Epochs(store, None, time.time, time.perf_counter)
+    return Keeper(Settings(upstream="http://upstream"), store, workers, Landings(), time.perf_counter, epochs), workers
 
 
 def storing(workers: Workers, number: int) -> Storing:
@@ -54,7 +56,7 @@ def storing(workers: Workers, number: int) -> Storing:
         [picture.digest],
     )
     looks = Fingerprint([picture], workers, NoEmbedder(), 10**7)
-    return Storing(OpenAIChat(), question, asked, looks, keep=True, answered_s=time.time())
+    return Storing(OpenAIChat(), question, asked, looks, epoch=0, keep=True, answered_s=time.time())
 
 
 def answered() -> Answered:

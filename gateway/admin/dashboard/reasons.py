@@ -141,6 +141,12 @@ _REASONS: Final[dict[str, tuple[str, str, str, str]]] = {
         "有人指出这两张图片不同，或答案不适用。",
     ),
     # Why the cache was not asked.
+    "model-changing": (
+        "model being changed",
+        "模型正在变更",
+        "The model's weights are being changed; nothing old is served, and nothing is stored.",
+        "模型权重正在变更：不提供旧回答，也不存入新回答。",
+    ),
     "no-dialect": (
         "not a question about pictures",
         "不是图片提问",

@@ -1,0 +1,1 @@
+"""Answers into a store, and out of it: `lookalike import` and `lookalike export`."""

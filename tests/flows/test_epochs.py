@@ -1,0 +1,156 @@
+"""A model is changed through the gateway, or an operator says that it was: what a client sees before and after."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli import cli
+from tests.fakes.pictures import card
+from tests.flows.conftest import Stage
+from tests.flows.test_entries import audit, outcome, send
+
+FILE = card("48.20")
+
+
+def post(stage: Stage, path: str, body: Any, fake: str = "") -> httpx.Response:
+    return httpx.post(f"{stage.gateway}{path}", json=body, headers={"x-fake": fake} if fake else {})
+
+
+def entries(stage: Stage) -> list[str]:
+    listed = httpx.get(f"{stage.gateway}/cache/entries").json()["entries"]
+    return sorted(one["model"] for one in listed)
+
+
+def until_unchanging(stage: Stage) -> None:
+    for _ in range(10_000):
+        if not stage.stats()["epochs"]["changing"]:
+            return
+    raise AssertionError("a change never ended")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "left"),
+    [
+        ("/api/pull", {"model": "qwen3-vl-8b:latest"}, ["other"]),
+        ("/api/copy", {"source": "other", "destination": "qwen3-vl-8b"}, ["other"]),
+        ("/v1/load_lora_adapter", {"lora_name": "other", "lora_path": "/x"}, ["qwen3-vl-8b"]),
+        ("/update_weights_from_disk", {"model_path": "/x"}, []),
+        ("/load_lora_adapter", {"lora_name": "x", "lora_path": "/x"}, []),
+    ],
+)
+def test_a_change_that_went_through_retires_the_models_answers(stage: Stage, path: str, body: Any, left: list[str]):
+    send(stage, FILE)
+    send(stage, FILE, model="other")
+    said = post(stage, path, body)
+    until_unchanging(stage)
+
+    assert said.status_code == 200
+    assert json.loads(stage.upstream.seen[-1].body) == body  # byte for byte, as it came
+    assert entries(stage) == left
+    assert stage.stats()["epochs"]["retired"] == 2 - len(left)
+    assert outcome(send(stage, FILE)) == ("exact" if "qwen3-vl-8b" in left else "first-asked")
+
+
+def test_a_change_that_the_upstream_refused_retires_nothing(stage: Stage):
+    send(stage, FILE)
+    assert post(stage, "/api/pull", {"model": "qwen3-vl-8b"}, fake="status=401").status_code == 401
+    until_unchanging(stage)
+
+    assert outcome(send(stage, FILE)) == "exact"
+
+
+def test_while_a_change_passes_questions_pass_too_and_what_was_under_way_is_not_kept(stage: Stage):
+    send(stage, FILE)
+    held = stage.upstream.holding = {"/api/pull": threading.Event(), "/v1/chat/completions": threading.Event()}
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(send, stage, card("11.10"))
+        while stage.upstream.calls < 2:
+            pass
+        pulled = pool.submit(post, stage, "/api/pull", {"model": "qwen3-vl-8b"})
+        while not stage.stats()["epochs"]["changing"]:
+            pass
+        held["/v1/chat/completions"].set()  # an answer that began before the change
+        assert outcome(asked.result()) == "local-change"
+        del stage.upstream.holding["/v1/chat/completions"]
+        assert outcome(send(stage, FILE)) == "model-changing"
+        held["/api/pull"].set()
+        pulled.result()
+    until_unchanging(stage)
+
+    assert entries(stage) == []
+    assert stage.stats()["not_stored"] == {"model-changed": 1}
+    assert outcome(send(stage, FILE)) == "first-asked"
+
+
+def test_an_operator_bumps_a_model_and_the_audit_log_has_it(stage: Stage, tmp_path: Path):
+    send(stage, FILE)
+    said = CliRunner().invoke(cli, ["epoch", "bump", "qwen3-vl-8b", "--url", stage.gateway])
+    assert said.exit_code == 0, said.output
+    assert "1 stored answers retired" in said.stdout
+    listed = json.loads(CliRunner().invoke(cli, ["epoch", "list", "--url", stage.gateway, "--json"]).stdout)
+
+    assert outcome(send(stage, FILE)) == "first-asked"
+    assert [(one["model"], one["number"], one["why"], one["retired"]) for one in listed["models"]] == [
+        ("qwen3-vl-8b", 1, "operator", 1)
+    ]
+    assert [(line["action"], line["model"]) for line in audit(tmp_path / "cache")] == [("epoch", "qwen3-vl-8b")]
+    table = CliRunner().invoke(cli, ["epoch", "list", "--url", stage.gateway])
+    assert "qwen3-vl-8b" in table.stdout
+
+
+def test_all_models_are_bumped_on_request_and_one_of_the_two_must_be_said(stage: Stage):
+    send(stage, FILE)
+    send(stage, FILE, model="other")
+    for wrong in ([], ["m", "--all"]):
+        assert CliRunner().invoke(cli, ["epoch", "bump", *wrong, "--url", stage.gateway]).exit_code == 2
+    assert CliRunner().invoke(cli, ["epoch", "bump", "--all", "--url", stage.gateway], input="n\n").exit_code == 3
+    assert entries(stage) == ["other", "qwen3-vl-8b"]
+    assert CliRunner().invoke(cli, ["epoch", "bump", "--all", "--yes", "--url", stage.gateway]).exit_code == 0
+
+    assert entries(stage) == []
+
+
+@pytest.mark.parametrize("body", [{}, {"model": "m", "all": True}, {"model": ""}, {"model": ":latest"}, {"x": 1}])
+def test_a_bump_that_does_not_say_which_is_refused(stage: Stage, body: Any):
+    assert httpx.post(f"{stage.gateway}/cache/epochs", json=body).status_code == 400
+
+
+def test_a_bump_needs_the_admin_token_where_there_is_one(build: Any):
+    stage = build(near=False, admin_token="very-secret-token-of-24-digits")
+
+    assert httpx.post(f"{stage.gateway}/cache/epochs", json={"all": True}).status_code == 401
+
+
+def test_a_caller_whom_the_upstream_refuses_cannot_empty_the_cache_by_hanging_up(stage: Stage):
+    send(stage, FILE)
+    held = stage.upstream.holding = {"/sleep": threading.Event()}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{stage.gateway}/sleep", json={}, headers={"x-fake": "status=401"}, timeout=0.2)
+    assert stage.stats()["epochs"]["changing"] == ["*"]
+    held["/sleep"].set()
+    until_unchanging(stage)
+
+    assert outcome(send(stage, FILE)) == "exact"
+
+
+def test_a_gateway_that_cannot_reach_the_upstream_retires_nothing(build: Any):
+    stage = build(upstream="http://127.0.0.1:9")
+    assert post(stage, "/api/pull", {"model": "m"}).status_code == 502
+
+    assert stage.stats()["epochs"] == {"retired": 0, "changing": []}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"x" * (5 * 2**20)])
+def test_a_change_that_nobody_can_read_passes_as_it_came_and_is_about_every_model(stage: Stage, body: bytes):
+    send(stage, FILE)
+    said = httpx.post(f"{stage.gateway}/api/create", content=body)
+    until_unchanging(stage)
+
+    assert said.json()["body_bytes"] == len(body)
+    assert entries(stage) == []
