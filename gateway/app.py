@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 from starlette.applications import Starlette
 
-from cache.flight import Landings
+from cache.flight import Flights
 from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
@@ -28,10 +28,12 @@ from gateway.admin.access import Access
 from gateway.admin.audit import AUDIT_FILE, Audit
 from gateway.admin.policy import policy
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
+from gateway.follow import Following
 from gateway.forward import Upstream
 from gateway.gather import Gatherer
 from gateway.hits import Hits
@@ -77,6 +79,7 @@ class Running:
     started_s: float
     version: str
     workers: Workers
+    flights: Flights[Crowd]
     access: Access
     audit: Audit
     hits: Hits
@@ -118,13 +121,15 @@ def create_app(
     watch = Watch(store, workers, shadow_log, settings.price, clock) if settings.mode is Mode.SHADOW else None
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
-    landings = Landings()
-    planner = Planner(settings, store, embedding, workers, gatherer, landings, clock, monotonic, watch)
-    keeper = Keeper(settings, store, workers, landings, monotonic, watch)
-    relay = Relay(settings, upstream, keeper, account, clock, monotonic)
+    flights = Flights[Crowd]()
+    planner = Planner(settings, store, embedding, workers, gatherer, flights, clock, monotonic, watch)
+    keeper = Keeper(settings, store, workers, monotonic, watch)
+    relay = Relay(settings, upstream, keeper, flights, account, clock, monotonic)
+    following = Following(settings, account, clock, monotonic)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
-    gateway = Gateway(settings, upstream, planner, relay, account, sightings, store.secret(), clock, monotonic, tracing)
+    parts = settings, upstream, planner, relay, following, account, sightings
+    gateway = Gateway(*parts, store.secret(), clock, monotonic, tracing)
 
     running = Running(
         settings=settings,
@@ -140,6 +145,7 @@ def create_app(
         started_s=monotonic(),
         version=product_version(),
         workers=workers,
+        flights=flights,
         access=access,
         audit=audit,
         hits=planner.hits,

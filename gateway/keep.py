@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import anyio
 
 from cache.entry import Entry, Record
-from cache.flight import Landings
 from cache.keys import Asked
 from cache.marks import Marks
 from cache.stores.base import Clock, Store
@@ -19,6 +18,7 @@ from gateway import capture
 from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.dialects.base import Dialect
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES
@@ -40,6 +40,7 @@ class Storing:
     question: Question
     asked: Asked
     looks: Fingerprint
+    crowd: Crowd
     keep: bool
     tenant: str = ""
     answered_s: float = 0.0
@@ -58,7 +59,6 @@ class Keeper:
         settings: Settings,
         store: Store,
         workers: Workers,
-        landings: Landings,
         monotonic: Clock,
         watch: Watch | None = None,
     ) -> None:
@@ -69,7 +69,6 @@ class Keeper:
         self._watch = watch
         self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
-        self.landings = landings
 
     async def prepare(self, storing: Storing) -> None:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
@@ -77,12 +76,13 @@ class Keeper:
             if storing.shadow is not None:
                 await self._weighed(storing.shadow, storing)
             if storing.keep:
-                await storing.looks.pixels()
-                await storing.looks.embedded()
-                await storing.looks.evidence()
+                looks, crowd = storing.looks, storing.crowd
+                crowd.decoded(await looks.sizes(), storing.asked.pixel(await looks.pixels()))
+                crowd.embedded(await looks.embedded(), await looks.evidence())
         except Exception:
             log.debug("the pictures could not be prepared", exc_info=True)
         finally:
+            storing.crowd.looked()
             storing.prepared.set()
 
     async def _weighed(self, shadow: Shadow, storing: Storing) -> None:
@@ -111,6 +111,7 @@ class Keeper:
             )
             small = len(answered.body) <= ON_LOOP_BYTES and not answered.is_coded
             reply = read() if small else await self._workers.run(read)
+            storing.crowd.read(reply, answered)
             if isinstance(reply, Unstored):
                 trail.unstored = reply if storing.keep else trail.unstored
                 return reply

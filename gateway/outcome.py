@@ -77,3 +77,5 @@ class Outcome:
     spent: Spent = Spent()
     shadow: WouldServe | None = None
     observed: Observation | None = None
+    collapsed: bool = False  # a hit in what was in flight: the answer to another request
+    alone: str | None = None  # why the answer to another request was waited for in vain

@@ -1,19 +1,24 @@
 """One request, top to bottom: read the question, load its pictures, climb the ladder, decide.
 
 Start reading here. This is the file that turns a fault of ours into a miss, and the only one that knows both
-what a request asks and what the cache holds. What becomes of the upstream's answer: keep.py.
+what a request asks and what the cache holds. What becomes of the upstream's answer: keep.py; of that to another
+request, where there is one in flight: follow.py.
 """
 
 import functools
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import assert_never
 
+import anyio
+
 from cache.entry import Entry
 from cache.errors import CorruptRow
-from cache.flight import Landings
-from cache.keys import Scope, ask
+from cache.flight import Flights, Lookout
+from cache.keys import Asked, Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb
 from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
@@ -23,9 +28,10 @@ from gateway.account import Trail
 from gateway.capture import Rendered
 from gateway.comparison import compared
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.dialects.base import Dialect
 from gateway.errors import NotInCache
-from gateway.estimate import estimate
+from gateway.estimate import estimate, missing
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.headers import seals_body
@@ -40,6 +46,10 @@ log = logging.getLogger("lookalike")
 _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
+# What is looked for among the answers in flight must not cost much of what one takes; and those that began meanwhile
+# are looked at as well, but not without end.
+_JOIN_S = 1.0
+_TURNS_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,18 @@ class Forward:
         return self.storing if self.storing is not None and self.storing.is_read else None
 
 
-Plan = Serve | Forward
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Answer with what the upstream is answering another request; `found` says how much the same the two are. If
+    nothing comes of it, `forward`."""
+
+    crowd: Crowd
+    found: Hit
+    storing: Storing
+    forward: Forward
+
+
+Plan = Serve | Follow | Forward
 
 
 def refuse_to_forward(wishes: Wishes, trail: Trail) -> None:
@@ -82,7 +103,7 @@ class Planner:
         embedding: Embedding,
         workers: Workers,
         gatherer: Gatherer,
-        landings: Landings,
+        flights: Flights[Crowd],
         clock: Clock,
         monotonic: Clock,
         watch: Watch | None = None,
@@ -96,7 +117,7 @@ class Planner:
         self._monotonic = monotonic
         self._watch = watch  # in shadow mode: nothing is served
         self._marks = Marks(store.secret())
-        self._landings = landings
+        self._flights = flights
         self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
@@ -133,33 +154,42 @@ class Planner:
         limits, stage = (self._settings.pixels_max, self._settings.evidence_bytes_max), self._stages(trail)
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded)
         asked = ask(scope, question.asked, looks.files)
-        storing = Storing(dialect, question, asked, looks, not wishes.no_store, tenant_of(call.tenant))
+        crowd = Crowd(self._flying(dialect, question, asked), dialect, question, self._settings.reply_bytes_max)
+        storing = Storing(dialect, question, asked, looks, crowd, not wishes.no_store, tenant_of(call.tenant))
         forward = Forward(storing, body=gathered.body)
+        crowd.joinable = storing.keep and self._coalesces(asked)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
         terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
-            found = await self._look(storing, terms)
-        if not wishes.no_store:  # nor is anything kept for people to look at
-            trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
-        if self._watch is not None:
-            return await self._shadowed(forward, storing, found, terms, trail)
-        match found:
-            case Exact() | Pixel() | Near():
-                with stage("serve"):
-                    rendered = await self._rendered(dialect, question, found, trail)
-                if rendered is None:
-                    trail.doubt = Doubt.UNREADABLE
-                    return forward
-                trail.found(found)
-                trail.request = asked.exact
-                return Serve(rendered, self.hits.add(asked.exact, trail.hit or "", found.entry), storing)
-            case Miss(doubt, similarity):
-                trail.doubt, trail.similarity = doubt, similarity
-                return forward
-            case _:
-                assert_never(found)
+            await self._settled(asked)
+        with self._lookout(storing) as lookout:
+            with trail.stage("look", self._monotonic):
+                found = await climb(self._store, asked, looks, terms, self._workers.run)
+            if not wishes.no_store:  # nor is anything kept for people to look at
+                trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
+            if self._watch is not None:
+                return await self._shadowed(forward, storing, found, terms, trail)
+            match found:
+                case Exact() | Pixel() | Near():
+                    with stage("serve"):
+                        rendered = await self._rendered(dialect, question, found, trail)
+                    if rendered is None:
+                        trail.doubt = Doubt.UNREADABLE
+                        return forward
+                    trail.found(found)
+                    trail.request = asked.exact
+                    return Serve(rendered, self.hits.add(asked.exact, trail.hit or "", found.entry), storing)
+                case Miss(doubt, similarity):
+                    trail.doubt, trail.similarity = doubt, similarity
+                    if wishes.only_if_cached or not self._coalesces(asked):
+                        return forward
+                    with trail.stage("join", self._monotonic):
+                        joined = await self._joined(lookout, storing, terms)
+                    return Follow(lookout.flight(joined.entry), joined, storing, forward) if joined else forward
+                case _:
+                    assert_never(found)
 
     async def _read(self, dialect: Dialect, call: Call) -> Question:
         read = functools.partial(dialect.parse, call)
@@ -175,11 +205,52 @@ class Planner:
         limit = self._settings.limit(demand.scrutiny)
         return Terms(_RUNGS[demand.mode], demand.threshold, fit, self._settings.embed_timeout_s, limit, stage)
 
-    async def _look(self, storing: Storing, terms: Terms) -> Found:
-        store, asked = self._store, storing.asked
-        if not await store.exact(asked.exact):
-            await self._landings.settled(asked.partition, _LANDING_WAIT_S)
-        return await climb(store, asked, storing.looks, terms, self._workers.run)
+    def _flying(self, dialect: Dialect, question: Question, asked: Asked) -> Entry:
+        """What is known of an answer that has just been asked for."""
+        now_s = self._clock()
+        return Entry(
+            id=secrets.token_hex(16),
+            partition=asked.partition,
+            exact=asked.exact,
+            pixel="",
+            dialect=dialect.name,
+            model=question.model,
+            created_s=now_s,
+            expires_s=now_s + self._settings.ttl_s,
+            upstream_s=0.0,
+            tokens_in=None,
+            tokens_out=0 if question.needs_usage else None,  # those who need them may count on them, or not
+            streamed=question.stream,
+            space=None,
+            sizes=(),
+        )
+
+    def _coalesces(self, asked: Asked) -> bool:
+        wanted = self._settings.coalesce and self._watch is None
+        return wanted and not self._flights.goes_apart(asked.partition, self._monotonic())
+
+    async def _settled(self, asked: Asked) -> None:
+        if not await self._store.exact(asked.exact):
+            await self._flights.settled(asked.partition, _LANDING_WAIT_S)
+
+    @contextmanager
+    def _lookout(self, storing: Storing) -> Iterator[Lookout[Crowd]]:
+        def lookout(flights: list[Crowd]) -> Lookout[Crowd]:
+            return Lookout(flights, self._store.parted, storing.question.stream, self._settings.embed_timeout_s)
+
+        with self._flights.looking(storing.asked.partition, lookout) as made:
+            yield made
+
+    async def _joined(self, lookout: Lookout[Crowd], storing: Storing, terms: Terms) -> Hit | None:
+        """The first rung that holds over what is in flight, down to what began a moment ago."""
+        with anyio.move_on_after(_JOIN_S):
+            for _ in range(_TURNS_MOST):
+                if not lookout.turn(terms.fit):
+                    break
+                found = await climb(lookout, storing.asked, storing.looks, terms, self._workers.run)
+                if not isinstance(found, Miss):
+                    return found
+        return None
 
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the
@@ -205,7 +276,8 @@ class Planner:
             await self._store.remove(hit.entry.id)
             return None
         if None in (hit.entry.tokens_in, hit.entry.tokens_out):
-            trail.estimated = _missing(hit.entry, estimate(question.prompt, dialect.text(reply), hit.entry.sizes))
+            counted = Usage(hit.entry.tokens_in, hit.entry.tokens_out)
+            trail.estimated = missing(counted, estimate(question.prompt, dialect.text(reply), hit.entry.sizes))
         fresh = Fresh(secrets.token_hex(12), int(self._clock()))
         return capture.render(dialect, question, dialect.renew(reply, question, fresh))
 
@@ -220,11 +292,3 @@ class Planner:
             log.debug("a hit could not be named by its pixels", exc_info=True)
         finally:
             served.named.set()
-
-
-def _missing(entry: Entry, estimated: Usage) -> Usage:
-    """Of an estimate, what the upstream did not count."""
-    return Usage(
-        estimated.tokens_in if entry.tokens_in is None else None,
-        estimated.tokens_out if entry.tokens_out is None else None,
-    )

@@ -18,8 +18,9 @@ from gateway.dialects import DIALECTS, claim
 from gateway.dialects.base import Dialect
 from gateway.errors import GatewayError
 from gateway.exchange import ClientGone, Exchange, read, streamed
+from gateway.follow import Following
 from gateway.forward import Body, Upstream
-from gateway.plan import Forward, Planner, Serve, refuse_to_forward
+from gateway.plan import Follow, Forward, Planner, Serve, refuse_to_forward
 from gateway.question import Bypass, Call
 from gateway.relay import Relay
 from gateway.serve import refuse, serve
@@ -35,6 +36,7 @@ class Gateway:
         upstream: Upstream,
         planner: Planner,
         relay: Relay,
+        following: Following,
         account: Account,
         sightings: Sightings,
         secret: bytes,
@@ -46,6 +48,7 @@ class Gateway:
         self._upstream = upstream
         self._planner = planner
         self._relay = relay
+        self._following = following
         self._account = account
         self._sightings = sightings
         self._secret = secret  # the store's: a tenant's digest is worth nothing beside another store
@@ -95,6 +98,9 @@ class Gateway:
                 with trail.stage("serve", self._monotonic):
                     await serve(exchange.send, rendered, trail, name, self._clock())
                 await self._planner.served(serving)
+            case Follow() as follow:
+                if not await self._following.follow(exchange, follow, trail):
+                    await self._relay.forward(exchange, follow.forward.body or body, trail, follow.forward)
             case Forward() as forward:
                 await self._relay.forward(exchange, forward.body or body, trail, forward)
         return None

@@ -1,56 +1,59 @@
-"""A request on to the upstream while its client stays: what is prepared meanwhile, and what is kept afterwards."""
+"""A request on to the upstream, while its client or a follower stays; what is prepared meanwhile, and kept later."""
 
 import functools
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import closing
 from typing import assert_never
 
 import anyio
+import anyio.lowlevel
+from starlette.types import Send
 
+from cache.flight import Flights
 from cache.stores.base import Clock
 from gateway import headers
 from gateway.account import Account, Trail
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
+from gateway.crowd import Crowd, Outbox, Tee
 from gateway.dialects.framing import Editor
-from gateway.exchange import ClientGone, Exchange, announced
+from gateway.exchange import Exchange, announced, while_connected
 from gateway.forward import Body, Upstream
 from gateway.keep import Keeper, Storing
 from gateway.plan import Forward
 from gateway.question import Unstored
 from gateway.serve import cache_headers
 
-# A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
-_PARTING_S = 0.05
 _PASSING = Forward()
 
 
 class Relay:
     def __init__(
-        self, settings: Settings, upstream: Upstream, keeper: Keeper, account: Account, clock: Clock, monotonic: Clock
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        keeper: Keeper,
+        flights: Flights[Crowd],
+        account: Account,
+        clock: Clock,
+        monotonic: Clock,
     ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._keeper = keeper
+        self._flights = flights
         self._account = account
         self._clock = clock
         self._monotonic = monotonic
 
     async def forward(self, exchange: Exchange, body: Body, trail: Trail, forward: Forward = _PASSING) -> None:
-        """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept."""
+        """Relay while the client stays, or whoever follows; what may be kept is kept."""
         reading = forward.reading
         if forward.storing is not None and reading is None:
             trail.unstored = Unstored.NO_STORE
-        with ExitStack() as landing:
-            async with anyio.create_task_group() as tasks:
-                if reading is not None:
-                    tasks.start_soon(self._keeper.prepare, reading)
-                uploaded = anyio.Event()
-                relay = functools.partial(self._relay, exchange, announced(body, uploaded), trail, reading, landing)
-                outcome = await _while_connected(exchange, uploaded, relay)
-                if reading is not None and isinstance(outcome, Answered):
-                    await self._keeper.finish(reading, outcome, trail)
-                tasks.cancel_scope.cancel()
+        if reading is None:
+            outcome = await self._passed(exchange, body, trail)
+        else:
+            outcome = await self._led(exchange, body, trail, reading, reading.crowd)
         match outcome:
             case Answered(complete=False):
                 trail.error = "upstream-cut-short"
@@ -63,8 +66,39 @@ class Relay:
             case _:
                 assert_never(outcome)
 
+    async def _passed(self, exchange: Exchange, body: Body, trail: Trail) -> Answered | Exception:
+        """Relay and read nothing."""
+        uploaded = anyio.Event()
+        relay = functools.partial(self._relay, exchange, announced(body, uploaded), trail, None, exchange.send, Tap(0))
+        return await while_connected(exchange, uploaded, relay, anyio.lowlevel.checkpoint)
+
+    async def _led(
+        self, exchange: Exchange, body: Body, trail: Trail, reading: Storing, crowd: Crowd
+    ) -> Answered | Exception:
+        """Relay for this client and all that follow; meanwhile prepare, and afterwards keep, the answer."""
+        uploaded, most = anyio.Event(), self._settings.reply_bytes_max
+        outbox, tap = Outbox(exchange.send, crowd, most), Tee(most, crowd)
+        relay = functools.partial(self._relay, exchange, announced(body, uploaded), trail, reading, outbox.send, tap)
+
+        async def left() -> None:
+            trail.error = "client-gone"
+            await crowd.deserted()
+
+        # Nothing was waited for since plan.py looked at what is in flight: no request like this one slipped by.
+        with self._flights.flying(crowd, self._monotonic), closing(crowd):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keeper.prepare, reading)
+                tasks.start_soon(outbox.run)
+                outcome = await while_connected(exchange, uploaded, relay, left)
+                if isinstance(outcome, Answered):
+                    await self._keeper.finish(reading, outcome, trail)
+                    await outbox.drained()
+                crowd.close()
+                tasks.cancel_scope.cancel()
+        return outcome
+
     async def _relay(
-        self, exchange: Exchange, body: Body, trail: Trail, reading: Storing | None, landing: ExitStack
+        self, exchange: Exchange, body: Body, trail: Trail, reading: Storing | None, send: Send, tap: Tap
     ) -> Answered:
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
         editor: Editor | None = None
@@ -93,10 +127,9 @@ class Relay:
             under_way = True
             self._account.ending(trail)
             if reading is not None and reading.keep:
-                landing.enter_context(self._keeper.landings.landing(reading.asked.partition))
+                self._flights.landing(reading.crowd)
 
-        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0)
-        answered = await self._upstream.relay(request, exchange.send, own_headers, tap, ending, editor)
+        answered = await self._upstream.relay(request, send, own_headers, tap, ending, editor)
         trail.passed("upstream", begun_s, begun_s + answered.seconds)
         return answered
 
@@ -107,26 +140,3 @@ class Relay:
         asked = reading.question.include_usage or not reading.question.stream
         sealed = headers.seals_body(headers.readable(exchange.fields))
         return None if asked or sealed else reading.dialect.asking_usage(body)
-
-
-async def _while_connected(
-    exchange: Exchange, uploaded: anyio.Event, relay: Callable[[], Awaitable[Answered]]
-) -> Answered | Exception:
-    """The relay's outcome; it is cancelled, and the upstream's work with it, when the client leaves."""
-    outcome: Answered | Exception = ClientGone()
-
-    async def watch(scope: anyio.CancelScope) -> None:
-        await uploaded.wait()  # until then the request's body is what `receive` gives
-        while (await exchange.receive())["type"] != "http.disconnect":
-            pass
-        await anyio.sleep(_PARTING_S)
-        scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch, tasks.cancel_scope)
-        try:
-            outcome = await relay()
-        except Exception as error:  # as a value: a task group would wrap it
-            outcome = error
-        tasks.cancel_scope.cancel()
-    return outcome

@@ -1,16 +1,30 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import anyio
 import anyio.lowlevel
 import pytest
 
-from cache.flight import Landings
+from cache.flight import Flight, Flights
+from tests.contracts.store_contract import record
 
 pytestmark = pytest.mark.anyio
 
 LONG_S = 5.0
 
 
-async def settle(landings: Landings, partition: str, into: list[bool], wait_s: float = LONG_S) -> None:
+async def settle(landings: Flights[Flight], partition: str, into: list[bool], wait_s: float = LONG_S) -> None:
     into.append(await landings.settled(partition, wait_s))
+
+
+@contextmanager
+def landing(flights: Flights[Flight], question: str) -> Iterator[None]:
+    """While the answer to a question, which its client has, is being stored."""
+    flight = Flight(replace(record("a").entry, partition=question))
+    with flights.flying(flight, lambda: 0.0):
+        flights.landing(flight)
+        yield
 
 
 async def until_waiting() -> None:
@@ -19,15 +33,15 @@ async def until_waiting() -> None:
 
 
 async def test_without_a_landing_nothing_is_waited_for() -> None:
-    landings = Landings()
+    landings = Flights[Flight]()
     with anyio.fail_after(0.2):
         assert not await landings.settled("question", LONG_S)
 
 
 async def test_a_question_waits_for_the_answer_that_is_being_stored() -> None:
-    landings, waited = Landings(), list[bool]()
+    landings, waited = Flights[Flight](), list[bool]()
     async with anyio.create_task_group() as tasks:
-        with landings.landing("question"):
+        with landing(landings, "question"):
             tasks.start_soon(settle, landings, "question", waited)
             await until_waiting()
             assert waited == []
@@ -35,15 +49,15 @@ async def test_a_question_waits_for_the_answer_that_is_being_stored() -> None:
 
 
 async def test_another_question_does_not_wait() -> None:
-    landings = Landings()
-    with landings.landing("question"), anyio.fail_after(0.2):
+    landings = Flights[Flight]()
+    with landing(landings, "question"), anyio.fail_after(0.2):
         assert not await landings.settled("another question", LONG_S)
 
 
 async def test_everyone_who_waits_goes_on() -> None:
-    landings, waited = Landings(), list[bool]()
+    landings, waited = Flights[Flight](), list[bool]()
     async with anyio.create_task_group() as tasks:
-        with landings.landing("question"):
+        with landing(landings, "question"):
             for _ in range(3):
                 tasks.start_soon(settle, landings, "question", waited)
             await until_waiting()
@@ -51,10 +65,10 @@ async def test_everyone_who_waits_goes_on() -> None:
 
 
 async def test_of_two_landings_the_first_is_enough() -> None:
-    landings, waited = Landings(), list[bool]()
+    landings, waited = Flights[Flight](), list[bool]()
     async with anyio.create_task_group() as tasks:
-        with landings.landing("question"):
-            with landings.landing("question"):
+        with landing(landings, "question"):
+            with landing(landings, "question"):
                 tasks.start_soon(settle, landings, "question", waited)
                 await until_waiting()
             await until_waiting()
@@ -67,10 +81,10 @@ async def test_of_two_landings_the_first_is_enough() -> None:
 
 
 async def test_an_answer_that_failed_to_land_holds_nobody_up() -> None:
-    landings, waited = Landings(), list[bool]()
+    landings, waited = Flights[Flight](), list[bool]()
 
     async def fail() -> None:
-        with landings.landing("question"):
+        with landing(landings, "question"):
             tasks.start_soon(settle, landings, "question", waited)
             await until_waiting()
             raise OSError
@@ -83,15 +97,15 @@ async def test_an_answer_that_failed_to_land_holds_nobody_up() -> None:
 
 
 async def test_a_landing_that_takes_too_long_is_not_waited_for() -> None:
-    landings = Landings()
-    with landings.landing("question"), anyio.fail_after(1):
+    landings = Flights[Flight]()
+    with landing(landings, "question"), anyio.fail_after(1):
         assert await landings.settled("question", wait_s=0.01)
 
 
 async def test_who_gives_up_waiting_does_not_hold_up_the_others() -> None:
-    landings, waited = Landings(), list[bool]()
+    landings, waited = Flights[Flight](), list[bool]()
     async with anyio.create_task_group() as tasks:
-        with landings.landing("question"):
+        with landing(landings, "question"):
             assert await landings.settled("question", wait_s=0)
             tasks.start_soon(settle, landings, "question", waited)
             await until_waiting()
@@ -100,20 +114,20 @@ async def test_who_gives_up_waiting_does_not_hold_up_the_others() -> None:
 
 
 async def test_what_has_landed_is_forgotten() -> None:
-    landings = Landings()
-    with landings.landing("question"):
+    landings = Flights[Flight]()
+    with landing(landings, "question"):
         await landings.settled("question", wait_s=0)
 
     assert not await landings.settled("question", LONG_S)
-    assert (len(landings._under_way), len(landings._landed)) == (0, 0)
+    assert (len(list(landings)), len(landings._landings), len(landings._landed)) == (0, 0, 0)
 
 
 async def test_where_many_are_landing_nobody_waits() -> None:
-    landings = Landings()
+    landings = Flights[Flight]()
     with (
-        landings.landing("question"),
-        landings.landing("question"),
-        landings.landing("question"),
+        landing(landings, "question"),
+        landing(landings, "question"),
+        landing(landings, "question"),
         anyio.fail_after(0.2),
     ):
         assert not await landings.settled("question", LONG_S)
