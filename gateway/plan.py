@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import anyio
@@ -48,7 +48,7 @@ _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 _LANDING_WAIT_S = 0.5
 # What is looked for among the answers in flight must not cost much of what one takes; and those that began meanwhile
 # are looked at as well, but not without end.
-_JOIN_S = 1.0
+_JOIN_S = 2.0
 _TURNS_MOST = 3
 
 
@@ -118,6 +118,8 @@ class Planner:
         self._watch = watch  # in shadow mode: nothing is served
         self._marks = Marks(store.secret())
         self._flights = flights
+        # As many as the machine works at: of a burst, the first join soon, where all at once would be too late.
+        self._joining = anyio.Semaphore(settings.workers)
         self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
@@ -243,11 +245,15 @@ class Planner:
 
     async def _joined(self, lookout: Lookout[Crowd], storing: Storing, terms: Terms) -> Hit | None:
         """The first rung that holds over what is in flight, down to what began a moment ago."""
+        asked, looks, work = storing.asked, storing.looks, self._workers.run
         with anyio.move_on_after(_JOIN_S):
             for _ in range(_TURNS_MOST):
                 if not lookout.turn(terms.fit):
                     break
-                found = await climb(lookout, storing.asked, storing.looks, terms, self._workers.run)
+                found = await climb(lookout, asked, looks, replace(terms, highest=Rung.EXACT), work)
+                if isinstance(found, Miss) and terms.highest is not Rung.EXACT:
+                    async with self._joining:
+                        found = await climb(lookout, asked, looks, terms, work)
                 if not isinstance(found, Miss):
                     return found
         return None
