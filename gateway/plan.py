@@ -46,9 +46,7 @@ log = logging.getLogger("lookalike")
 _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
-# What is looked for among the answers in flight must not cost much of what one takes; and those that began meanwhile
-# are looked at as well, but not without end.
-_JOIN_S = 2.0
+# What began while a request looked at what is in flight is looked at as well, but not without end.
 _TURNS_MOST = 3
 
 
@@ -246,7 +244,7 @@ class Planner:
     async def _joined(self, lookout: Lookout[Crowd], storing: Storing, terms: Terms) -> Hit | None:
         """The first rung that holds over what is in flight, down to what began a moment ago."""
         asked, looks, work = storing.asked, storing.looks, self._workers.run
-        with anyio.move_on_after(_JOIN_S):
+        with anyio.move_on_after(self._settings.coalesce_look_s):
             for _ in range(_TURNS_MOST):
                 if not lookout.turn(terms.fit):
                     break

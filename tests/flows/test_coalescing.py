@@ -26,11 +26,6 @@ STREAM = {"stream": True}
 COUNTED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
-@pytest.fixture(autouse=True)
-def time_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.plan._JOIN_S", PATIENCE_S)
-
-
 @dataclass
 class Scene:
     """A gateway, an upstream that answers as far as it is let, and clients."""
@@ -140,7 +135,8 @@ def scenes(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
             stage = stack.enter_context(gateway_over(Settings(upstream=url, cache_dir=tmp_path, **(chosen | settings))))
             wait_until_ready(stage)
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            client = httpx.AsyncClient(base_url=stage.gateway, timeout=PATIENCE_S, limits=limits, verify=False)
+                "coalesce_wait_s": PATIENCE_S,
+                "coalesce_look_s": PATIENCE_S,
             return Scene(stage, upstream, client)
 
         yield make
