@@ -131,12 +131,12 @@ def scenes(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
                 "store": "memory",
                 "embed_timeout_s": PATIENCE_S,
                 "coalesce_wait_s": PATIENCE_S,
+                "coalesce_look_s": PATIENCE_S,
             }
             stage = stack.enter_context(gateway_over(Settings(upstream=url, cache_dir=tmp_path, **(chosen | settings))))
             wait_until_ready(stage)
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-                "coalesce_wait_s": PATIENCE_S,
-                "coalesce_look_s": PATIENCE_S,
+            client = httpx.AsyncClient(base_url=stage.gateway, timeout=PATIENCE_S, limits=limits, verify=False)
             return Scene(stage, upstream, client)
 
         yield make
