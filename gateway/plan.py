@@ -185,8 +185,7 @@ class Planner:
                     trail.doubt, trail.similarity = doubt, similarity
                     if wishes.only_if_cached or not self._coalesces(asked):
                         return forward
-                    with trail.stage("join", self._monotonic):
-                        joined = await self._joined(lookout, storing, terms)
+                    joined = await self._joined(lookout, storing, terms)
                     return Follow(lookout.flight(joined.entry), joined, storing, forward) if joined else forward
                 case _:
                     assert_never(found)
@@ -248,10 +247,11 @@ class Planner:
             for _ in range(_TURNS_MOST):
                 if not lookout.turn(terms.fit):
                     break
-                found = await climb(lookout, asked, looks, replace(terms, highest=Rung.EXACT), work)
-                if isinstance(found, Miss) and terms.highest is not Rung.EXACT:
-                    async with self._joining:
-                        found = await climb(lookout, asked, looks, terms, work)
+                with terms.stage("join"):
+                    found = await climb(lookout, asked, looks, replace(terms, highest=Rung.EXACT), work)
+                    if isinstance(found, Miss) and terms.highest is not Rung.EXACT:
+                        async with self._joining:
+                            found = await climb(lookout, asked, looks, terms, work)
                 if not isinstance(found, Miss):
                     return found
         return None
