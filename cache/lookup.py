@@ -5,7 +5,7 @@ Faults are raised (`CacheFault`, or whatever an embedder raises); gateway/plan.p
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -17,7 +17,7 @@ import anyio
 from cache import guard
 from cache.entry import Entry, Vectors
 from cache.keys import Asked
-from cache.stores.base import Candidate, Store
+from cache.stores.base import Candidate
 from cache.verdict import Different, Doubt, Same, Verdict
 
 Sizes = tuple[tuple[int, int], ...]
@@ -115,12 +115,27 @@ class Looks(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """What the ladder is climbed over: a store (stores/base.py says what each method gives), or what is in flight."""
+
+    async def asked(self, partition: str) -> bool: ...
+    async def exact(self, key: str) -> Entry | None: ...
+    async def sized(self, partition: str, sizes: Sizes) -> bool: ...
+    async def pixel(self, key: str) -> Entry | None: ...
+    async def nearest(
+        self, partition: str, space: str, vectors: Vectors, floor: float, most: int
+    ) -> list[Candidate]: ...
+    async def evidence(self, entry_id: str) -> tuple[bytes, ...]: ...
+    async def reply(self, entry_id: str) -> bytes | None: ...
+    async def parted(self, keys: Collection[str]) -> frozenset[str]: ...
+
+
 # The nearest first: what the first two do not prove, the third has never been seen to.
 _CANDIDATES_MOST = 5
 _VERIFIED_MOST = 2
 
 
-async def climb(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
+async def climb(store: Shelf, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
     """The first rung that holds. `work` runs the guard where it does not hold up the event loop."""
     doubts: list[Doubt] = []
     found = await store.exact(asked.exact)
@@ -152,7 +167,7 @@ def _living(entry: Entry | None, terms: Terms) -> Entry | None:
     return None if entry is None or terms.over(entry) else entry
 
 
-async def _near(store: Store, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
+async def _near(store: Shelf, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Found:
     if not await looks.views():
         return Miss(Doubt.NO_PLAIN_VIEW)
     embedded: Embedded | None = None
@@ -179,13 +194,13 @@ def threshold(embedded: Embedded, terms: Terms) -> float:
     return max(embedded.threshold, terms.floor)
 
 
-async def nominate(store: Store, asked: Asked, embedded: Embedded, floor: float, terms: Terms) -> list[Candidate]:
+async def nominate(store: Shelf, asked: Asked, embedded: Embedded, floor: float, terms: Terms) -> list[Candidate]:
     """Those that are worth the guard's time, the nearest first."""
     found = await store.nearest(asked.partition, embedded.space, embedded.vectors, floor, _CANDIDATES_MOST)
     return [candidate for candidate in found if not terms.over(candidate.entry)][:_VERIFIED_MOST]
 
 
-async def weigh(store: Store, entry: Entry, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Verdict:
+async def weigh(store: Shelf, entry: Entry, asked: Asked, looks: Looks, terms: Terms, work: Work) -> Verdict:
     """Whether these are the entry's pictures, and nothing is against giving this caller its answer."""
     if doubt := terms.fit(entry):
         return Different(doubt)
@@ -202,7 +217,7 @@ async def weigh(store: Store, entry: Entry, asked: Asked, looks: Looks, terms: T
             return verdict
 
 
-async def _judged_wrong(store: Store, entry: Entry, asked: Asked, looks: Looks) -> bool:
+async def _judged_wrong(store: Shelf, entry: Entry, asked: Asked, looks: Looks) -> bool:
     """Whether a person said that one of these two was wrongly answered with the other's answer."""
     others = await store.parted((entry.exact, entry.pixel))
     return bool(others) and not others.isdisjoint((asked.exact, asked.pixel(await looks.pixels())))
@@ -225,7 +240,7 @@ def _overall(verdicts: list[Verdict]) -> Verdict:
     return refused or Same(max((verdict.score or 0.0 for verdict in verdicts), default=0.0))
 
 
-async def _reply(store: Store, entry: Entry, terms: Terms, doubts: list[Doubt]) -> bytes | None:
+async def _reply(store: Shelf, entry: Entry, terms: Terms, doubts: list[Doubt]) -> bytes | None:
     if doubt := terms.fit(entry):
         doubts.append(doubt)
         return None

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 import anyio
 
@@ -18,7 +18,7 @@ from cache.lookup import Exact, Hit, Near, Pixel
 from cache.verdict import Doubt
 from gateway.config import EmbeddingPrice, Price
 from gateway.outcome import HitClass, Money, Outcome, Saved, Spent
-from gateway.question import UNCOUNTED, Bypass, Unstored, Usage
+from gateway.question import UNCOUNTED, Alone, Bypass, Unstored, Usage
 from gateway.rules.book import LeftAlone
 from gateway.shadow import Observation, WouldServe
 from gateway.sighting import Compared
@@ -29,6 +29,14 @@ log = logging.getLogger("lookalike.access")
 _WORD_MOST = 200
 CACHE_NAME = "lookalike"  # how this cache calls itself in Cache-Status
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What an answer took that another request was given, and this one with it."""
+
+    usage: Usage
+    upstream_s: float
 
 
 @dataclass(slots=True)
@@ -49,6 +57,10 @@ class Trail:
     similarity: float | None = None
     bypass: Bypass | None = None
     doubt: Doubt | None = None
+    collapsed: bool | None = None  # whether the answer to another request was given, where that was waited for
+    rung: str | None = None  # ... by which that other one was found
+    shared: Shared | None = None  # ... once it was given whole
+    alone: Alone | None = None  # ... or why it was not
     requested: str | None = None  # the caller's own wish that kept the cache out: no-cache, only-if-cached
     status: int | None = None
     error: str | None = None
@@ -72,13 +84,16 @@ class Trail:
 
     def found(self, hit: Hit) -> None:
         self.entry = hit.entry
-        match hit:
-            case Exact():
-                self.hit = "exact"
-            case Pixel():
-                self.hit = "pixel"
-            case Near(similarity=similarity):
-                self.hit, self.similarity = "near", similarity
+        self.hit, self.similarity = _rung(hit)
+
+    def joined(self, hit: Hit) -> None:
+        """The answer to another request, which is in flight, is being given."""
+        self.collapsed = True
+        self.rung, self.similarity = _rung(hit)
+
+    def given(self, shared: Shared) -> None:
+        """... and was given whole."""
+        self.hit, self.shared, self.doubt = self.rung, shared, None
 
     def stood_in(self, trouble: str, now_s: float) -> None:
         """The hit that was found took the place of an upstream that failed."""
@@ -104,7 +119,7 @@ class Trail:
 
     @property
     def hit_class(self) -> HitClass:
-        if self.entry is not None and self.hit is not None:
+        if self.hit is not None and (self.entry is not None or self.shared is not None):
             return HitClass(self.hit)
         if self.shadow:
             return HitClass.SHADOW
@@ -129,13 +144,16 @@ class Trail:
         if self.entry is not None:
             detail = "stale" if self.stale else self.hit
             return f"{CACHE_NAME}; hit; ttl={math.floor(self.entry.expires_s - now_s)}; detail={detail}"
+        if self.collapsed:
+            return f"{CACHE_NAME}; fwd=miss; collapsed; detail={self.rung}"
         if self.requested:
             forward = "request"
         elif self.bypass:
             forward = "bypass"
         else:
             forward = "stale" if self.doubt is Doubt.STALE else "miss"
-        return f"{CACHE_NAME}; fwd={forward}" + (f"; detail={self.reason}" if self.reason else "")
+        collapsed = "; collapsed=?0" if self.collapsed is False else ""
+        return f"{CACHE_NAME}; fwd={forward}{collapsed}" + (f"; detail={self.reason}" if self.reason else "")
 
     def line(self, seconds: float) -> dict[str, Any]:
         """The request in one flat record, for the log."""
@@ -147,6 +165,8 @@ class Trail:
             "reason": self.reason,
             "stale": self.stale,
             "upstream": self.upstream,
+            "collapsed": self.collapsed,
+            "alone": self.alone,
             "shadow": self.shadow.header() if self.shadow else None,
             "ms": round(seconds * 1000, 1),
             "model": None if self.model is None else _printable(self.model),
@@ -162,6 +182,19 @@ class Trail:
             "stages_ms": {name: round(value * 1000, 1) for name, value in self.stages_s.items()} or None,
         }
         return {key: value for key, value in facts.items() if value is not None}
+
+
+def _rung(hit: Hit) -> tuple[str, float | None]:
+    """Its name, and the similarity where that counted."""
+    match hit:
+        case Exact():
+            return "exact", None
+        case Pixel():
+            return "pixel", None
+        case Near(similarity=similarity):
+            return "near", similarity
+        case _:
+            assert_never(hit)
 
 
 def _printable(text: str) -> str:
@@ -272,10 +305,14 @@ class Account:
             tags=trail.tags,
             edited=trail.edited,
             left_alone=trail.left_alone,
+            collapsed=trail.shared is not None,
+            alone=trail.alone,
         )
 
     def _saved(self, trail: Trail, entry: Entry | None) -> Saved | None:
-        observed = trail.observed
+        observed, shared = trail.observed, trail.shared
+        if shared is not None:
+            return self._prices.saved(trail.model or "", shared.usage, trail.estimated, shared.upstream_s)
         if entry is not None:
             counted = Usage(entry.tokens_in, entry.tokens_out)
             return self._prices.saved(entry.model, counted, trail.estimated, entry.upstream_s)

@@ -142,22 +142,23 @@ class Actors:
         self._bytes_max = bytes_max
         self._clock = clock
 
-    async def facing(self, dialect: Dialect, trail: Trail, asking: Asking) -> Acting | None:
-        """The rules that may hold, once it is known where the answer comes from; None where none can. Never raises."""
+    async def facing(self, dialect: Dialect, trail: Trail, asking: Asking, hit: str | None = None) -> Acting | None:
+        """The rules that may hold, once it is known where the answer comes from; None where none can. `hit`: the class
+        of hit that it will be, if it comes to that. Never raises."""
         if not self._book.rules:
             return None
         try:
-            return await self._facing(dialect, trail, asking)
+            return await self._facing(dialect, trail, asking, hit or trail.hit_class.value)
         except Exception:
             log.exception("the rules failed before an answer")
             trail.left_alone = LeftAlone.FAULT
             return None
 
-    async def _facing(self, dialect: Dialect, trail: Trail, asking: Asking) -> Acting | None:
+    async def _facing(self, dialect: Dialect, trail: Trail, asking: Asking, hit: str) -> Acting | None:
         model = trail.model
         if model is None and asking.body is not None and self._book.asks_model:
             model = await _model_in(asking.body)
-        facing = self._book.facing(Facts(dialect.name, trail.hit_class.value, model, trail.tenant))
+        facing = self._book.facing(Facts(dialect.name, hit, model, trail.tenant))
         return Acting(facing, dialect, asking, model, self._bytes_max) if facing else None
 
     def served(self, acting: Acting, stored: Rendered, streamed: bool, trail: Trail) -> Rendered:

@@ -14,7 +14,7 @@ import httpx
 from starlette.applications import Starlette
 
 from cache.errors import StoreFault
-from cache.flight import Landings
+from cache.flight import Flights
 from cache.stores.base import Clock, Size, Store
 from cache.stores.embedded import EmbeddedStore
 from cache.stores.memory import MemoryStore
@@ -36,12 +36,14 @@ from gateway.batches.endpoints import Endpoints
 from gateway.batchlimits import limits_of
 from gateway.changing import Changes
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.epochfile import EPOCHS_FILE, EpochFile
 from gateway.epochs import Epochs
 from gateway.errors import ConfigError
 from gateway.fetch.fetcher import Fetcher, direct
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
+from gateway.follow import Following
 from gateway.forward import Upstream
 from gateway.gather import Gatherer
 from gateway.hits import Hits
@@ -96,6 +98,7 @@ class Running:
     started_s: float
     version: str
     workers: Workers
+    flights: Flights[Crowd]
     access: Access
     audit: Audit
     hits: Hits
@@ -163,38 +166,37 @@ def create_app(
     watch = Watch(store, workers, shadow_log, live.price, clock) if settings.mode is Mode.SHADOW else None
     fetcher = _fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
-    landings = Landings()
+    flights = Flights[Crowd]()
     tenants = Tenants(store.secret(), settings.shared, settings.credential_trust_s)
     acceptances = Acceptances(_file(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
     epochs_file = _file(settings, EPOCHS_FILE)
     epochs = Epochs(store, EpochFile(epochs_file) if epochs_file else None, clock, monotonic)
-    parts = store, embedding, workers, gatherer, landings, clock, monotonic, epochs
-    planner = Planner(settings, *parts, watch, acceptances=acceptances)
-    keeper = Keeper(settings, store, Workers(settings.workers), landings, monotonic, epochs, watch, acceptances)
+    parts = store, embedding, workers, gatherer
+    clocks = clock, monotonic
+    planner = Planner(settings, *parts, flights, *clocks, epochs, watch, acceptances=acceptances)
+    keeper = Keeper(settings, store, Workers(settings.workers), monotonic, epochs, watch, acceptances)
     outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
     labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())
     rulebook = Rulebook(settings.rules)
     labelling = Labelling(labels, outbox, _late(ledger, metrics))
-    clocks = clock, monotonic
     actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
-    relay = Relay(settings, upstream, keeper, account, actors, tenants, acceptances, *clocks)
+    relay = Relay(settings, upstream, keeper, flights, account, actors, tenants, acceptances, *clocks)
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
     sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, *clocks)
-    changes = Changes(relay, epochs)
-    gateway = Gateway(
-        settings, upstream, planner, relay, changes, account, actors, sightings, tenants, *clocks, admission, tracing
-    )
+    changes, following = Changes(relay, epochs), Following(settings, account, actors, *clocks)
+    ways = planner, relay, following, changes
+    gateway = Gateway(settings, upstream, *ways, account, actors, sightings, tenants, *clocks, admission, tracing)
     batches = make_batches(settings, gateway, store, *clocks)
     # What an operator brings in proves no key, meets no rule, and is no part of the statistics or of the shadow log.
     known, noting = Upstream(settings, monotonic, KnownAnswers()), Account(live.prices(), *clocks, (note,))
-    taking = Planner(settings, *parts, acceptances=acceptances)
-    kept = Keeper(settings, store, Workers(settings.workers), landings, monotonic, epochs)
+    apart = Flights[Crowd]()
+    taking = Planner(settings, *parts, apart, *clocks, epochs, acceptances=acceptances)
+    kept = Keeper(settings, store, Workers(settings.workers), monotonic, epochs)
     told, believed = Actors(Rulebook(()), outbox, labelling, settings.reply_bytes_max, clock), tenants.believed()
-    storing = Relay(settings, known, kept, noting, told, believed, acceptances, *clocks)
-    importer = Gateway(
-        settings, known, taking, storing, Changes(storing, epochs), noting, told, None, believed, *clocks, admission
-    )
+    storing = Relay(settings, known, kept, apart, noting, told, believed, acceptances, *clocks)
+    ways = taking, storing, Following(settings, noting, told, *clocks), Changes(storing, epochs)
+    importer = Gateway(settings, known, *ways, noting, told, None, believed, *clocks, admission)
 
     running = Running(
         live=live,
@@ -210,6 +212,7 @@ def create_app(
         started_s=monotonic(),
         version=product_version(),
         workers=workers,
+        flights=flights,
         access=access,
         audit=audit,
         hits=planner.hits,

@@ -12,7 +12,8 @@ from cache.entry import pack as pack_row
 from cache.entry import unpack as unpack_row
 from cache.errors import CorruptRow
 from gateway.dialects.base import Dialect
-from gateway.question import Question, Reply, Unstored
+from gateway.dialects.fields import is_named
+from gateway.question import Fresh, Question, Reply, Unstored
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -96,7 +97,7 @@ def read(dialect: Dialect, question: Question, answered: Answered, bytes_max: in
         most = len(dialect.text(reply)) if tokens_out is None else tokens_out  # a token is a character or more
         if most >= question.tokens_max:
             return Unstored.TRUNCATED
-    return replace(reply, named=_named(reply, question), media_type=media_type)
+    return replace(reply, named=is_named(reply.body.get("id"), question), media_type=media_type)
 
 
 def render(dialect: Dialect, question: Question, reply: Reply) -> Rendered:
@@ -106,6 +107,22 @@ def render(dialect: Dialect, question: Question, reply: Reply) -> Rendered:
         body = b"".join(map(dialect.encode, dialect.stream(reply, question.include_usage)))
         return Rendered(body, reply.media_type if as_recorded else dialect.stream_type)
     return Rendered(dialect.body(reply), reply.media_type if as_recorded else "application/json")
+
+
+class Retelling:
+    """A stream that is under way to the client that asked `leader`, for another one that asked `question`."""
+
+    def __init__(self, dialect: Dialect, leader: Question, question: Question, fresh: Fresh) -> None:
+        self._dialect = dialect
+        self._framing = dialect.framing()
+        self._retell = dialect.retell(leader, question, fresh)
+
+    def feed(self, data: bytes) -> bytes:
+        """What these bytes of the stream complete. Raises ValueError where it cannot be read."""
+        told = [frame for frame in map(self._retell, self._framing.feed(data)) if frame is not None]
+        if any("\n" in frame.data for frame in told):
+            raise ValueError("an event of several lines, which is none of this dialect's")
+        return b"".join(map(self._dialect.encode, told))
 
 
 def pack(reply: Reply) -> bytes:
@@ -132,12 +149,6 @@ def _stream(dialect: Dialect, question: Question, body: bytes) -> Reply | Unstor
     except ValueError:
         return Unstored.MALFORMED
     return Unstored.CUT_SHORT if framing.rest() else dialect.assemble(frames, question.choices)
-
-
-def _named(reply: Reply, question: Question) -> bool:
-    """Whether the upstream built its id from the caller's."""
-    name = reply.body.get("id")
-    return bool(question.request_id) and isinstance(name, str) and name.endswith(question.request_id or "")
 
 
 def _inflated(body: bytes, coding: bytes, bytes_max: int) -> bytes | Unstored:

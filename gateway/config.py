@@ -154,6 +154,10 @@ class Settings(Trouble, BaseSettings):
     read_timeout_s: float = Field(30, gt=0, description="Seconds without a byte from the upstream, the first included")
     upstream_connections_max: int = Field(1000, ge=1, description="Connections to the upstream at once")
 
+    coalesce: bool = Field(True, description="One upstream call for requests that are alike and in flight at once")
+    coalesce_look_s: float = Field(2, gt=0, description="Seconds to find a request's like among those in flight")
+    coalesce_wait_s: float = Field(20, gt=0, description="Seconds without a byte in which an answer is waited for")
+
     body_bytes_max: int = Field(
         64 * _MIB, ge=1024, description="Largest request that is read for the cache; larger ones are streamed past it"
     )

@@ -20,6 +20,14 @@ def estimate(prompt: str, answer: str, sizes: Iterable[tuple[int, int]]) -> Usag
     return Usage(_text(prompt) + sum(_picture(width, height) for width, height in sizes), _text(answer))
 
 
+def missing(counted: Usage, estimated: Usage) -> Usage:
+    """Of an estimate, what the upstream did not count."""
+    return Usage(
+        estimated.tokens_in if counted.tokens_in is None else None,
+        estimated.tokens_out if counted.tokens_out is None else None,
+    )
+
+
 def _text(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 

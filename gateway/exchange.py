@@ -1,7 +1,8 @@
 """One request as ASGI gives it, and its body, in one piece within a limit or as it comes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 from starlette.types import Message, Receive, Scope, Send
@@ -9,6 +10,11 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway import headers
 from gateway.admission import Hold
 from gateway.endpoint import Body
+
+T = TypeVar("T")
+
+# A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
+_PARTING_S = 0.05
 
 
 class ClientGone(Exception):
@@ -99,3 +105,27 @@ async def _chained(taken: list[bytes], rest: AsyncIterator[bytes]) -> AsyncItera
         yield chunk
     async for chunk in rest:
         yield chunk
+
+
+async def while_connected(
+    exchange: Exchange, uploaded: anyio.Event, work: Callable[[], Awaitable[T]], left: Callable[[], Awaitable[None]]
+) -> T | Exception:
+    """What `work` comes to. It is cancelled when the client has left, as soon as `left` is through."""
+    outcome: T | Exception = ClientGone()
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        await uploaded.wait()  # until then the request's body is what `receive` gives
+        while (await exchange.receive())["type"] != "http.disconnect":
+            pass
+        await anyio.sleep(_PARTING_S)
+        await left()
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, tasks.cancel_scope)
+        try:
+            outcome = await work()
+        except Exception as error:  # as a value: a task group would wrap it
+            outcome = error
+        tasks.cancel_scope.cancel()
+    return outcome

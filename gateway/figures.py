@@ -19,6 +19,7 @@ _HOUR_US = 3600 * MICRO
 def figures(counts: Tally) -> dict[str, Any]:
     """All figures of one tally, from `requests` to `served_age`."""
     hits, misses, bypasses = (_under(counts, f"{what}/") for what in ("hit", "miss", "bypass"))
+    alone = _under(counts, "alone/")
     saved = _saved(counts, "", hits.total())
     return {
         "requests": counts["requests"],
@@ -27,6 +28,7 @@ def figures(counts: Tally) -> dict[str, Any]:
         "hit_rate": _rate(hits, misses),
         "stale_hits": counts["stale"],
         "misses": {"total": misses.total(), "by_reason": dict(misses)},
+        "collapsed": {"total": counts["collapsed"], "in_vain": dict(alone)},
         "kinds": _kinds(counts, ""),
         "asked_afresh": counts["afresh"],
         "bypasses": {"total": bypasses.total(), "by_reason": dict(bypasses)},
@@ -50,7 +52,7 @@ def figures(counts: Tally) -> dict[str, Any]:
         "net": _net(counts),
         "latency": {
             "relative_error": RELATIVE_ERROR,
-            **{what: _times(counts, f"latency/{what}", "ms") for what in ("hit", "miss", "bypass")},
+            **{what: _times(counts, f"latency/{what}", "ms") for what in ("hit", "collapsed", "miss", "bypass")},
             "stages": {name: _times(counts, f"stage/{name}", "ms") for name in _stages(counts)},
         },
         "served_age": _times(counts, "age", "s"),

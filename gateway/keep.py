@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import anyio
 
 from cache.entry import Entry, Record
-from cache.flight import Landings
 from cache.keys import Asked
 from cache.lookup import Embedded
 from cache.marks import Marks
@@ -23,6 +22,7 @@ from gateway.acceptance import Acceptances
 from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.dialects.base import Dialect
 from gateway.epochs import Epochs
 from gateway.fingerprint import Fingerprint, Workers
@@ -49,6 +49,7 @@ class Storing:
     asked: Asked
     looks: Fingerprint
     epoch: int  # of the model, when the request was read
+    crowd: Crowd
     keep: bool
     tenant: str = ""
     claim: Claim | None = None  # what the answer proves of who asked
@@ -69,7 +70,6 @@ class Keeper:
         settings: Settings,
         store: Store,
         workers: Workers,
-        landings: Landings,
         monotonic: Clock,
         epochs: Epochs,
         watch: Watch | None = None,
@@ -86,7 +86,6 @@ class Keeper:
         self._preparing = anyio.CapacityLimiter(settings.workers)
         self._waiting = 0  # answers that have come and cannot be stored yet
         self._marks = Marks(store.secret())
-        self.landings = landings
 
     async def prepare(self, storing: Storing) -> None:
         """Learn what `finish` will need, while the upstream is at work. Trouble with the looks shows again there."""
@@ -96,12 +95,13 @@ class Keeper:
                 if storing.shadow is not None:
                     await self._weighed(storing.shadow, storing)
                 if storing.keep:
-                    await storing.looks.pixels()
-                    await _embedded(storing.looks)
-                    await storing.looks.evidence()
+                    looks, crowd = storing.looks, storing.crowd
+                    crowd.decoded(await looks.sizes(), storing.asked.pixel(await looks.pixels()))
+                    crowd.embedded(await _embedded(looks), await looks.evidence())
         except Exception:
             log.debug("the pictures could not be prepared", exc_info=True)
         finally:
+            storing.crowd.looked()
             storing.prepared.set()
 
     async def _weighed(self, shadow: Shadow, storing: Storing) -> None:
@@ -132,10 +132,12 @@ class Keeper:
             reply = read() if small else await self._workers.run(read)
             if self._acceptances is not None:
                 self._acceptances.heard(storing.claim, reply, storing.answered_s)
+            refused = isinstance(reply, Reply) and storing.keep and bool(storing.refuses and storing.refuses(reply))
+            storing.crowd.read(Unstored.BY_RULE if refused else reply, answered)
             if isinstance(reply, Unstored):
                 trail.unstored = reply if storing.keep else trail.unstored
                 return reply
-            if storing.keep and storing.refuses is not None and storing.refuses(reply):
+            if refused:
                 storing.keep, trail.unstored = False, Unstored.BY_RULE
             if self._waiting >= _WAITING_MOST and (storing.keep or not storing.prepared.is_set()):
                 trail.unstored = Unstored.BUSY if storing.keep else trail.unstored

@@ -15,10 +15,11 @@ from cache.stores.base import Size
 from cache.verdict import Doubt
 from gateway.names import NONE, Names
 from gateway.outcome import HitClass, Outcome, Saved
-from gateway.question import Bypass, Unstored
+from gateway.question import Alone, Bypass, Unstored
 from gateway.rules.book import LeftAlone
 
 MODELS_MOST: Final = 50
+COLLAPSED: Final = "collapsed"  # hits whose time was that of another request
 # Seconds: a hit takes milliseconds, a long answer minutes.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _AGES_S = (60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
@@ -48,6 +49,8 @@ class Metrics:
         self._edited = counter("edited", "Answers that rules changed")
         self._tags = counter("tags", "Tags that rules gave answers", "tag")
         self._left_alone = counter("rules_left_alone", "Answers that rules left alone, and why", "reason")
+        self._collapsed = counter("collapsed", "Hits in what was in flight: answers to other requests")
+        self._alone = counter("not_collapsed", "Requests that waited for the answer to another in vain", "reason")
         self._tokens = counter("saved_tokens", "Tokens of answers from the cache", "direction", "basis")
         self._money = counter("saved_money", "What answers from the cache would have cost", "currency", "basis")
         self._unpriced = counter("saved_without_price", "Answers from the cache without a known price")
@@ -62,8 +65,8 @@ class Metrics:
         self._compared = counter("shadow_compared", "Would-be hits beside the model's own answer", "agreed")
         self._models = Names(MODELS_MOST)
         # So that what has not happened yet is 0 and not missing, and the first time it happens is an increase.
-        reasons = (self._misses, Doubt), (self._bypasses, Bypass), (self._unstored, Unstored), (self._latency, HitClass)
-        for metric, words in (*reasons, (self._left_alone, LeftAlone)):
+        reasons = (self._misses, Doubt), (self._bypasses, Bypass), (self._unstored, Unstored), (self._alone, Alone)
+        for metric, words in (*reasons, (self._left_alone, LeftAlone), (self._latency, (*HitClass, COLLAPSED))):
             for word in words:
                 metric.labels(word)
 
@@ -73,7 +76,7 @@ class Metrics:
         self._requests.labels(
             hit_class, outcome.dialect or NONE, self._models.of(outcome.model, outcome.answered)
         ).inc()
-        self._latency.labels(hit_class).observe(outcome.seconds)
+        self._latency.labels(COLLAPSED if outcome.collapsed else hit_class).observe(outcome.seconds)
         for stage, seconds in outcome.stages_s.items():
             self._stages.labels(stage).observe(seconds)
         if hit_class is HitClass.MISS:
@@ -87,6 +90,9 @@ class Metrics:
         self._fallback.inc(outcome.fallback)
         if outcome.error:
             self._errors.labels(outcome.error).inc()
+        self._collapsed.inc(outcome.collapsed)
+        if outcome.alone:
+            self._alone.labels(outcome.alone).inc()
         if outcome.stored:
             self._stored.inc()
         if outcome.unstored:

@@ -82,3 +82,5 @@ class Outcome:
     tags: tuple[str, ...] = ()  # of the rules that held
     edited: bool = False  # by them
     left_alone: str | None = None  # why rules that could have applied did not
+    collapsed: bool = False  # a hit in what was in flight: the answer to another request
+    alone: str | None = None  # why the answer to another request was waited for in vain

@@ -1,12 +1,15 @@
 """One request, top to bottom: read the question, load its pictures, climb the ladder, decide.
 
 Start reading here. This is the file that turns a fault of ours into a miss, and the only one that knows both
-what a request asks and what the cache holds. What becomes of the upstream's answer: keep.py.
+what a request asks and what the cache holds. What becomes of the upstream's answer: keep.py; of that to another
+request, where there is one in flight: follow.py.
 """
 
 import functools
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -14,8 +17,8 @@ import anyio
 
 from cache.entry import Entry
 from cache.errors import CorruptRow
-from cache.flight import Landings
-from cache.keys import Scope, ask
+from cache.flight import Flights, Lookout
+from cache.keys import Asked, Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb, never
 from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
@@ -26,10 +29,11 @@ from gateway.account import Trail
 from gateway.capture import Rendered
 from gateway.comparison import compared
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.dialects.base import Dialect
 from gateway.epochs import Epochs
 from gateway.errors import NotInCache
-from gateway.estimate import estimate
+from gateway.estimate import estimate, missing
 from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.headers import seals_body
@@ -39,6 +43,7 @@ from gateway.patience import Patience
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Unstored, Usage, Wishes
 from gateway.stale import StandIn
 from gateway.strictness import Demand, demands, staleness, unfit
+from gateway.tenants import Claim
 from gateway.watch import Shadow, Watch, would_serve
 
 log = logging.getLogger("lookalike")
@@ -46,6 +51,8 @@ log = logging.getLogger("lookalike")
 _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
+# What began while a request looked at what is in flight is looked at as well, but not without end.
+_TURNS_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,18 @@ class Forward:
         return self.storing if self.storing is not None and self.storing.is_read else None
 
 
-Plan = Serve | Forward
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Answer with what the upstream is answering another request; `found` says how much the same the two are. If
+    nothing comes of it, `forward`."""
+
+    crowd: Crowd
+    found: Hit
+    storing: Storing
+    forward: Forward
+
+
+Plan = Serve | Follow | Forward
 
 
 def refuse_to_forward(wishes: Wishes, trail: Trail) -> None:
@@ -90,7 +108,7 @@ class Planner:
         embedding: Embedding,
         workers: Workers,
         gatherer: Gatherer,
-        landings: Landings,
+        flights: Flights[Crowd],
         clock: Clock,
         monotonic: Clock,
         epochs: Epochs,
@@ -109,10 +127,14 @@ class Planner:
         self._epochs = epochs
         self._watch = watch  # in shadow mode: nothing is served
         self._marks = Marks(store.secret())
-        fetching_s = settings.fetch_timeout_s if settings.fetching() else 0.0  # the host's time, not the cache's
-        self._patience = Patience(settings.lookup_timeout_s + fetching_s, monotonic)
+        # The host's time, and that of others in flight, is not the cache's.
+        elsewhere_s = settings.fetch_timeout_s if settings.fetching() else 0.0
+        elsewhere_s += settings.coalesce_look_s if settings.coalesce else 0.0
+        self._patience = Patience(settings.lookup_timeout_s + elsewhere_s, monotonic)
         self._embedder_patience = Patience(settings.embed_timeout_s, monotonic)
-        self._landings = landings
+        self._flights = flights
+        # As many as the machine works at: of a burst, the first join soon, where all at once would be too late.
+        self._joining = anyio.Semaphore(settings.workers)
         self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
@@ -158,32 +180,43 @@ class Planner:
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded, *bounds)
         asked = ask(scope, question.asked, looks.files)
         claim = call.caller.claim(scope) if call.caller is not None else None
-        storing = Storing(dialect, question, asked, looks, epoch, not wishes.no_store, tenant_of(call.tenant), claim)
+        flying = self._flying(dialect, question, asked)
+        crowd = Crowd(flying, dialect, question, self._settings.reply_bytes_max, epoch)
+        tenant = tenant_of(call.tenant)
+        storing = Storing(dialect, question, asked, looks, epoch, crowd, not wishes.no_store, tenant, claim)
         forward = Forward(storing, body=gathered.body)
+        crowd.joinable = storing.keep and self._coalesces(asked)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
         waiting = self._embedder_patience.allowance()
         terms = self._terms(question, demand, wishes, waiting.seconds, stage)
         with trail.stage("look", self._monotonic):
-            found = await self._look(storing, terms, wishes)
-        self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
-        if not self._epochs.holds(question.model, epoch):
-            raise NotCacheable(Bypass.MODEL_CHANGING)
-        if not wishes.no_store:  # nor is anything kept for people to look at
-            trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
-        if self._watch is not None:
-            return await self._shadowed(forward, storing, found, terms, trail)
-        match found:
-            case Exact() | Pixel() | Near():
-                if serve := await self._serve(found, storing, terms, trail):
-                    return serve
-                trail.doubt = Doubt.UNREADABLE
-            case Miss(doubt, similarity):
-                trail.doubt, trail.similarity = doubt, similarity
-            case _:
-                assert_never(found)
-        return replace(forward, stand_in=self._stand_in(storing, terms, wishes, trail))
+            await self._settled(storing, terms)
+        with self._lookout(storing) as lookout:
+            with trail.stage("look", self._monotonic):
+                found = await self._look(storing, terms, wishes)
+            self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
+            if not self._epochs.holds(question.model, epoch):
+                raise NotCacheable(Bypass.MODEL_CHANGING)
+            if not wishes.no_store:  # nor is anything kept for people to look at
+                trail.compared = await compared(found, looks, asked, terms, question, self._settings, self._marks)
+            if self._watch is not None:
+                return await self._shadowed(forward, storing, found, terms, trail)
+            match found:
+                case Exact() | Pixel() | Near():
+                    if serve := await self._serve(found, storing, terms, trail):
+                        return serve
+                    trail.doubt = Doubt.UNREADABLE
+                case Miss(doubt, similarity):
+                    trail.doubt, trail.similarity = doubt, similarity
+                case _:
+                    assert_never(found)
+            forward = replace(forward, stand_in=self._stand_in(storing, terms, wishes, trail))
+            if not isinstance(found, Miss) or wishes.only_if_cached or not self._may_join(storing):
+                return forward
+            joined = await self._joined(lookout, storing, terms)
+            return Follow(lookout.flight(joined.entry), joined, storing, forward) if joined else forward
 
     async def _serve(self, found: Hit, storing: Storing, terms: Terms, trail: Trail) -> Serve | None:
         """None if this version cannot read the answer."""
@@ -236,15 +269,77 @@ class Planner:
         """What there is for this request. A credential that the upstream has not accepted lately gets no answer; of
         answers that are not its own, it does not even learn whether there is one."""
         store, asked, claim = self._store, storing.asked, storing.claim
-        if claim is not None and claim.shared and not self._acceptances.accepted(claim):
+        if self._is_stranger(claim):
             return Miss(Doubt.KEY_UNVERIFIED)
-        exact = await store.exact(asked.exact) if self._acceptances.accepted(claim) else None
-        if exact is None or terms.over(exact):
-            await self._landings.settled(asked.partition, _LANDING_WAIT_S)
         found = await climb(store, asked, storing.looks, terms, self._workers.run)
         if isinstance(found, Miss) or self._acceptances.vouched(claim, ahead=not wishes.only_if_cached):
             return found
         return Miss(Doubt.KEY_UNVERIFIED)
+
+    def _flying(self, dialect: Dialect, question: Question, asked: Asked) -> Entry:
+        """What is known of an answer that has just been asked for."""
+        now_s = self._clock()
+        return Entry(
+            id=secrets.token_hex(16),
+            partition=asked.partition,
+            exact=asked.exact,
+            pixel="",
+            dialect=dialect.name,
+            model=question.model,
+            created_s=now_s,
+            expires_s=now_s + self._settings.ttl_s,
+            upstream_s=0.0,
+            tokens_in=None,
+            tokens_out=0 if question.needs_usage else None,  # those who need them may count on them, or not
+            streamed=question.stream,
+            space=None,
+            sizes=(),
+        )
+
+    def _coalesces(self, asked: Asked) -> bool:
+        wanted = self._settings.coalesce and self._watch is None
+        return wanted and not self._flights.goes_apart(asked.partition, self._monotonic())
+
+    def _may_join(self, storing: Storing) -> bool:
+        """Of answers that are not its own, a credential that is not proved does not learn whether one is in flight."""
+        return self._coalesces(storing.asked) and not self._is_stranger(storing.claim)
+
+    def _is_stranger(self, claim: Claim | None) -> bool:
+        return claim is not None and claim.shared and not self._acceptances.accepted(claim)
+
+    async def _settled(self, storing: Storing, terms: Terms) -> None:
+        """Wait for an answer that is just landing, where there is none yet that this request may have."""
+        asked, claim = storing.asked, storing.claim
+        if self._is_stranger(claim):
+            return
+        exact = await self._store.exact(asked.exact) if self._acceptances.accepted(claim) else None
+        if exact is None or terms.over(exact):
+            await self._flights.settled(asked.partition, _LANDING_WAIT_S)
+
+    @contextmanager
+    def _lookout(self, storing: Storing) -> Iterator[Lookout[Crowd]]:
+        def lookout(flights: list[Crowd]) -> Lookout[Crowd]:
+            return Lookout(flights, self._store.parted, storing.question.stream, self._settings.embed_timeout_s)
+
+        with self._flights.looking(storing.asked.partition, lookout) as made:
+            yield made
+
+    async def _joined(self, lookout: Lookout[Crowd], storing: Storing, terms: Terms) -> Hit | None:
+        """The first rung that holds over what is in flight, down to what began a moment ago."""
+        asked, looks, work = storing.asked, storing.looks, self._workers.run
+        with anyio.move_on_after(self._settings.coalesce_look_s):
+            for _ in range(_TURNS_MOST):
+                if not lookout.turn(terms.fit):
+                    break
+                with terms.stage("join"):
+                    found = await climb(lookout, asked, looks, replace(terms, highest=Rung.EXACT), work)
+                    if isinstance(found, Miss) and terms.highest is not Rung.EXACT:
+                        async with self._joining:
+                            found = await climb(lookout, asked, looks, terms, work)
+                if not isinstance(found, Miss):
+                    same = lookout.flight(found.entry).epoch == storing.epoch
+                    return found if same and self._epochs.holds(storing.question.model, storing.epoch) else None
+        return None
 
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the
@@ -270,7 +365,8 @@ class Planner:
             await self._store.remove(hit.entry.id)
             return None
         if None in (hit.entry.tokens_in, hit.entry.tokens_out):
-            trail.estimated = _missing(hit.entry, estimate(question.prompt, dialect.text(reply), hit.entry.sizes))
+            counted = Usage(hit.entry.tokens_in, hit.entry.tokens_out)
+            trail.estimated = missing(counted, estimate(question.prompt, dialect.text(reply), hit.entry.sizes))
         fresh = Fresh(secrets.token_hex(12), int(self._clock()))
         return capture.render(dialect, question, dialect.renew(reply, question, fresh))
 
@@ -285,11 +381,3 @@ class Planner:
             log.debug("a hit could not be named by its pixels", exc_info=True)
         finally:
             served.named.set()
-
-
-def _missing(entry: Entry, estimated: Usage) -> Usage:
-    """Of an estimate, what the upstream did not count."""
-    return Usage(
-        estimated.tokens_in if entry.tokens_in is None else None,
-        estimated.tokens_out if entry.tokens_out is None else None,
-    )

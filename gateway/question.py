@@ -1,7 +1,8 @@
 """The values that a request becomes, and the closed set of reasons for not caching it. No I/O, no clock.
 
 `Bypass` says why the cache was not asked, `cache.verdict.Doubt` why it had no answer, `Unstored` why a
-reply was not kept. Each reason is one word, the same in header, log line, statistics, docs and tests.
+reply was not kept, `Alone` why one was not shared. Each reason is one word, the same in header, log line,
+statistics, docs and tests.
 """
 
 import math
@@ -68,6 +69,17 @@ class Unstored(StrEnum):
     MODEL_CHANGED = "model-changed"  # while it was asked
     BUSY = "busy"  # more answers wait to be stored than the machine keeps up with
     STORE_FAULT = "store-fault"
+
+
+class Alone(StrEnum):
+    """Why a request that waited for the answer to another went to the upstream itself."""
+
+    LEADER_FAILED = "leader-failed"  # its upstream call failed, was not answered with 200, or broke off
+    LEADER_UNCACHEABLE = (
+        "leader-uncacheable"  # its answer is none that others may have: tool calls, truncated, too large
+    )
+    LEADER_UNCOUNTED = "leader-uncounted"  # it came without the token counts that this client needs
+    LEADER_STALLED = "leader-stalled"  # nothing came for coalesce_wait_s
 
 
 class NotCacheable(Exception):

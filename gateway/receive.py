@@ -5,6 +5,7 @@ streams through. Credentials are digested here and go no further, except to the 
 """
 
 import secrets
+from typing import assert_never
 
 from starlette.types import Receive, Scope, Send
 
@@ -20,9 +21,10 @@ from gateway.dialects.base import Dialect
 from gateway.endpoint import Body
 from gateway.errors import GatewayError
 from gateway.exchange import ClientGone, Exchange, raw_path, read, streamed
+from gateway.follow import Following
 from gateway.forward import Superseded, Upstream
 from gateway.modelchange import change_by
-from gateway.plan import Forward, Planner, Serve, refuse_to_forward
+from gateway.plan import Follow, Forward, Planner, Serve, refuse_to_forward
 from gateway.question import Bypass, Call
 from gateway.relay import Relay
 from gateway.serve import refuse, serve
@@ -39,6 +41,7 @@ class Gateway:
         upstream: Upstream,
         planner: Planner,
         relay: Relay,
+        following: Following,
         changes: Changes,
         account: Account,
         actors: Actors,
@@ -53,6 +56,7 @@ class Gateway:
         self._upstream = upstream
         self._planner = planner
         self._relay = relay
+        self._following = following
         self._changes = changes
         self._account = account
         self._actors = actors
@@ -108,15 +112,25 @@ class Gateway:
         match plan:
             case Serve() as serving:
                 await self._serve(exchange, dialect, serving, asking, trail)
+            case Follow() as follow:
+                if not await self._following.follow(exchange, follow, asking, trail):
+                    await self._forward(exchange, dialect, follow.forward, body, asking, trail)
             case Forward() as forward:
-                acting = await self._actors.facing(dialect, trail, asking)
-                try:
-                    await self._relay.forward(exchange, forward.body or body, trail, forward, acting)
-                except Superseded:
-                    assert forward.stand_in is not None
-                    assert forward.stand_in.answer is not None
-                    await self._serve(exchange, dialect, forward.stand_in.answer, asking, trail)
+                await self._forward(exchange, dialect, forward, body, asking, trail)
+            case _:
+                assert_never(plan)
         return None
+
+    async def _forward(
+        self, exchange: Exchange, dialect: Dialect, forward: Forward, body: bytes, asking: Asking, trail: Trail
+    ) -> None:
+        acting = await self._actors.facing(dialect, trail, asking)
+        try:
+            await self._relay.forward(exchange, forward.body or body, trail, forward, acting)
+        except Superseded:
+            assert forward.stand_in is not None
+            assert forward.stand_in.answer is not None
+            await self._serve(exchange, dialect, forward.stand_in.answer, asking, trail)
 
     async def _serve(self, exchange: Exchange, dialect: Dialect, serving: Serve, asking: Asking, trail: Trail) -> None:
         rendered = serving.rendered

@@ -1,12 +1,14 @@
-"""A request on to the upstream while its client stays: what is prepared meanwhile, and what is kept afterwards."""
+"""A request on to the upstream, while its client or a follower stays; what is prepared meanwhile, and kept later."""
 
 import functools
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import closing
 from typing import assert_never
 
 import anyio
+import anyio.lowlevel
+from starlette.types import Send
 
+from cache.flight import Flights
 from cache.stores.base import Clock
 from gateway import headers
 from gateway.acceptance import REFUSALS, Acceptances
@@ -14,10 +16,11 @@ from gateway.account import Account, Trail
 from gateway.acting import Acting, Actors
 from gateway.capture import Answered, Tap
 from gateway.config import Settings
+from gateway.crowd import Crowd, Outbox, Tee
 from gateway.delivery import Alterations
 from gateway.dialects.framing import Editor
 from gateway.endpoint import Body, Outgoing
-from gateway.exchange import ClientGone, Exchange, announced
+from gateway.exchange import Exchange, announced, while_connected
 from gateway.forward import Superseded, Upstream, nobody
 from gateway.keep import Keeper, Storing
 from gateway.plan import Forward
@@ -25,8 +28,6 @@ from gateway.question import Unstored
 from gateway.serve import cache_headers
 from gateway.tenants import Tenants
 
-# A client that closes on an answer's own end mark may be gone before HTTP's: such an answer is whole.
-_PARTING_S = 0.05
 _PASSING = Forward()
 
 
@@ -36,6 +37,7 @@ class Relay:
         settings: Settings,
         upstream: Upstream,
         keeper: Keeper,
+        flights: Flights[Crowd],
         account: Account,
         actors: Actors,
         tenants: Tenants,
@@ -46,6 +48,7 @@ class Relay:
         self._settings = settings
         self._upstream = upstream
         self._keeper = keeper
+        self._flights = flights
         self._account = account
         self._actors = actors
         self._tenants = tenants
@@ -61,24 +64,17 @@ class Relay:
         forward: Forward = _PASSING,
         acting: Acting | None = None,
     ) -> None:
-        """Relay while the client stays; meanwhile prepare, and afterwards keep, what may be kept. `acting`: the rules
-        that the answer faces."""
+        """Relay while the client stays, or whoever follows; what may be kept is kept. `acting`: the rules that the
+        answer faces."""
         reading = forward.reading
         if reading is not None and acting is not None:
             reading.refuses = acting.refuses
         if forward.storing is not None and reading is None:
             trail.unstored = Unstored.NO_STORE
-        with ExitStack() as landing:
-            async with anyio.create_task_group() as tasks:
-                if reading is not None:
-                    tasks.start_soon(self._keeper.prepare, reading)
-                uploaded = anyio.Event()
-                sending = announced(body, uploaded)
-                relay = functools.partial(self._relay, exchange, sending, trail, forward, acting, landing)
-                outcome = await _while_connected(exchange, uploaded, relay)
-                if reading is not None and isinstance(outcome, Answered):
-                    await self._keeper.finish(reading, outcome, trail)
-                tasks.cancel_scope.cancel()
+        if reading is None:
+            outcome = await self._passed(exchange, body, trail, forward, acting)
+        else:
+            outcome = await self._led(exchange, body, trail, forward, acting, reading)
         match outcome:
             case Answered(complete=False):
                 trail.error = "upstream-cut-short"
@@ -93,6 +89,47 @@ class Relay:
             case _:
                 assert_never(outcome)
 
+    async def _passed(
+        self, exchange: Exchange, body: Body, trail: Trail, forward: Forward, acting: Acting | None
+    ) -> Answered | Exception:
+        """Relay and read nothing."""
+        uploaded = anyio.Event()
+        request = exchange, announced(body, uploaded), trail, forward, acting
+        relay = functools.partial(self._relay, *request, exchange.send, Tap(0))
+        return await while_connected(exchange, uploaded, relay, anyio.lowlevel.checkpoint)
+
+    async def _led(
+        self,
+        exchange: Exchange,
+        body: Body,
+        trail: Trail,
+        forward: Forward,
+        acting: Acting | None,
+        reading: Storing,
+    ) -> Answered | Exception:
+        """Relay for this client and all that follow; meanwhile prepare, and afterwards keep, the answer."""
+        uploaded, most, crowd = anyio.Event(), self._settings.reply_bytes_max, reading.crowd
+        outbox, tap = Outbox(exchange.send, crowd, most), Tee(most, crowd, exchange.hold.take)
+        request = exchange, announced(body, uploaded), trail, forward, acting
+        relay = functools.partial(self._relay, *request, outbox.send, tap)
+
+        async def left() -> None:
+            trail.error = "client-gone"
+            await crowd.deserted()
+
+        # Nothing was waited for since plan.py looked at what is in flight: no request like this one slipped by.
+        with self._flights.flying(crowd, self._monotonic), closing(crowd):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keeper.prepare, reading)
+                tasks.start_soon(outbox.run)
+                outcome = await while_connected(exchange, uploaded, relay, left)
+                if isinstance(outcome, Answered):
+                    await self._keeper.finish(reading, outcome, trail)
+                    await outbox.drained()
+                crowd.close()
+                tasks.cancel_scope.cancel()
+        return outcome
+
     async def _relay(
         self,
         exchange: Exchange,
@@ -100,7 +137,8 @@ class Relay:
         trail: Trail,
         forward: Forward,
         acting: Acting | None,
-        landing: ExitStack,
+        send: Send,
+        tap: Tap,
     ) -> Answered:
         reading = forward.reading
         fields = [*headers.to_upstream(exchange.fields, readable=reading is not None), headers.VIA]
@@ -124,6 +162,8 @@ class Relay:
                 self._acceptances.refused(self._tenants.caller(headers.credential(exchange.fields, exchange.query)))
             if reading is not None:
                 reading.answered_s = now_s
+                if second and not self._settings.upstream_fallback_same:
+                    reading.crowd.unshared()
             return cache_headers(trail, now_s)
 
         def ending() -> None:
@@ -135,15 +175,16 @@ class Relay:
             under_way = True
             self._account.ending(trail)
             if reading is not None and reading.keep:
-                landing.enter_context(self._keeper.landings.landing(reading.asked.partition))
+                self._flights.landing(reading.crowd)
 
         def alter(status: int, sent: headers.Raw) -> Alterations:
+            if reading is not None:
+                reading.crowd.head(status, sent)
             editors = [hiding] if hiding is not None and headers.is_plain_stream(sent) else []
             return Alterations(sent, editors) if acting is None else acting.altered(status, sent, editors)
 
-        tap = Tap(self._settings.reply_bytes_max if reading is not None else 0, exchange.hold.take)
         instead = nobody if forward.stand_in is None else forward.stand_in.stands_in
-        answered = await self._upstream.relay(outgoing, exchange.send, own_headers, tap, ending, alter, instead)
+        answered = await self._upstream.relay(outgoing, send, own_headers, tap, ending, alter, instead)
         trail.passed("upstream", begun_s, begun_s + answered.seconds)
         return answered
 
@@ -154,26 +195,3 @@ class Relay:
         asked = reading.question.include_usage or not reading.question.stream
         sealed = headers.seals_body(headers.readable(exchange.fields))
         return None if asked or sealed else reading.dialect.asking_usage(body)
-
-
-async def _while_connected(
-    exchange: Exchange, uploaded: anyio.Event, relay: Callable[[], Awaitable[Answered]]
-) -> Answered | Exception:
-    """The relay's outcome; it is cancelled, and the upstream's work with it, when the client leaves."""
-    outcome: Answered | Exception = ClientGone()
-
-    async def watch(scope: anyio.CancelScope) -> None:
-        await uploaded.wait()  # until then the request's body is what `receive` gives
-        while (await exchange.receive())["type"] != "http.disconnect":
-            pass
-        await anyio.sleep(_PARTING_S)
-        scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch, tasks.cancel_scope)
-        try:
-            outcome = await relay()
-        except Exception as error:  # as a value: a task group would wrap it
-            outcome = error
-        tasks.cancel_scope.cancel()
-    return outcome

@@ -21,15 +21,17 @@ async def serve(send: Send, rendered: Rendered, trail: Trail, request_id: str, n
 
 
 def hit_headers(trail: Trail, request_id: str, now_s: float) -> list[tuple[bytes, bytes]]:
-    assert trail.entry is not None
     fields = {
-        "age": str(int(trail.entry.age_s(now_s))),
         "date": formatdate(now_s, usegmt=True),
         "x-request-id": request_id,  # what the clients of OpenAI's form show ...
         "request-id": request_id,  # ... and those of Anthropic's
-        "x-lookalike-entry": trail.entry.id,
-        "x-lookalike-request": trail.request or "",
     }
+    if trail.entry is not None:  # otherwise it is in flight still
+        fields |= {
+            "age": str(int(trail.entry.age_s(now_s))),
+            "x-lookalike-entry": trail.entry.id,
+            "x-lookalike-request": trail.request or "",
+        }
     own = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
     return [*cache_headers(trail, now_s), *own, *tagged(trail.tags)]
 

@@ -48,6 +48,8 @@ def tally(outcome: Outcome) -> Tally:
         made["stored"] += 1
         for size in outcome.evidence_bytes:
             measure(made, "evidence", size)
+    if outcome.alone:
+        made[f"alone/{outcome.alone}"] += 1
     if outcome.unstored:
         made[f"unstored/{outcome.unstored}"] += 1
     _rules(made, outcome)
@@ -85,7 +87,8 @@ def _class(made: Tally, outcome: Outcome) -> None:
         case HitClass.EXACT | HitClass.PIXEL | HitClass.NEAR:
             made[f"hit/{outcome.hit_class}"] += 1
             _kinds(made, "", outcome, hit=True)
-            measure(made, "latency/hit", latency_us)
+            made["collapsed"] += outcome.collapsed
+            measure(made, "latency/collapsed" if outcome.collapsed else "latency/hit", latency_us)
             if outcome.served_age_s is not None:
                 measure(made, "age", _micro(outcome.served_age_s))
             if outcome.saved is not None:

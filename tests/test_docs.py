@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cache.verdict import Doubt
 from gateway.config import Settings
-from gateway.question import Bypass, Unstored
+from gateway.question import Alone, Bypass, Unstored
 from gateway.strictness import DEFAULT_KINDS, Kind
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def test_the_documented_kinds_of_question_are_those_that_ship():
 def test_every_reason_is_documented_and_no_other():
     words = table_words("docs/reasons.md")
 
-    assert sorted(words) == sorted([*Bypass, *Doubt, *Unstored])
+    assert sorted(words) == sorted([*Bypass, *Doubt, *Unstored, *Alone])
 
 
 def test_the_map_in_architecture_names_every_file_and_no_other():

@@ -9,9 +9,12 @@ import orjson
 
 from gateway.dialects import anthropic_stream
 from gateway.dialects.anthropic_texts import MessageTexts
+from gateway.dialects.base import Retell
 from gateway.dialects.fields import (
     count,
+    is_named,
     new_id,
+    read_event,
     read_reply,
     refuse_case_variants,
     refuse_search,
@@ -160,6 +163,20 @@ class AnthropicMessages:
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
         for event in reply.chunks or anthropic_stream.cut(reply.body):
             yield Frame(orjson.dumps(event).decode(), event["type"])  # SDKs pass over events without a name
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        def told(frame: Frame) -> Frame:
+            if frame.data == anthropic_stream.DONE or (event := read_event(frame.data)) is None:
+                return frame
+            message = event.get("message")
+            if event.get("type") == "message_start" and isinstance(message, dict):
+                old = message.get("id")
+                new = {"id": new_id(old, is_named(old, leader), question, fresh)} if isinstance(old, str) else {}
+                event |= {"message": with_new(message, new)}
+            kind = event.get("type")
+            return Frame(orjson.dumps(event).decode(), kind if isinstance(kind, str) else frame.event)
+
+        return told
 
     def encode(self, frame: Frame) -> bytes:
         return encode_sse(frame)

@@ -14,7 +14,7 @@ from gateway.dialects.fields import read_reply
 from gateway.dialects.framing import Frame
 from gateway.question import Object, Reply, Unstored
 
-_DONE = "[DONE]"  # not in the format; vLLM ends with it all the same
+DONE = "[DONE]"  # not in the format; vLLM ends with it all the same
 # The field that each kind of delta continues, under the same name.
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 _IN_PIECES = ("text", "thinking")  # kinds of block
@@ -25,7 +25,7 @@ def assemble(frames: Sequence[Frame]) -> Reply | Unstored:
     joining = _Joining()
     events: list[Object] = []
     for frame in frames:
-        if frame.data == _DONE and joining.ended:
+        if frame.data == DONE and joining.ended:
             continue
         event = read_reply(frame.data)
         if isinstance(event, Unstored):

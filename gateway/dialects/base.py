@@ -5,12 +5,15 @@ is) and returns Unstored while reading a reply (it is then not kept). A field it
 in the key. tests/contracts/dialect_contract.py states the rest.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Protocol
 
 from gateway.dialects.framing import Editor, Frame, Framing
 from gateway.dialects.texts import Texts
 from gateway.question import Call, Fresh, Question, Reply, Unstored, Usage
+
+# A frame of a stream that is under way to the same for another client; None: that client does not get it.
+Retell = Callable[[Frame], Frame | None]
 
 
 class Dialect(Protocol):
@@ -58,6 +61,12 @@ class Dialect(Protocol):
 
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
         """The reply as a stream, cut as it was; `assemble(stream(reply, True))` has the same body."""
+        ...
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        """Another client's stream, told as it comes: of the answer to `leader`, each frame as `question`'s client
+        gets it, as `stream(renew(reply))` would have it. What is no part of an answer (an error, a heartbeat) passes as
+        it is. What it gives raises ValueError for a frame that it cannot read."""
         ...
 
     def encode(self, frame: Frame) -> bytes:

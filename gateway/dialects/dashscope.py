@@ -7,11 +7,13 @@ piece and a stream never stand in for each other: the kind of reply is part of t
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import count as count_up
 from typing import ClassVar
 
 import orjson
 
 from gateway.dialects import dashscope_stream
+from gateway.dialects.base import Retell
 from gateway.dialects.dashscope_stream import choices_of, said
 from gateway.dialects.dashscope_texts import DashScopeTexts
 from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, without_nulls
@@ -97,6 +99,21 @@ class DashScope:
         new: Object = {"request_id": new_uuid(old, fresh)} if isinstance(old, str) else {}
         chunks = tuple(with_new(chunk, new) for chunk in reply.chunks)
         return replace(reply, body=with_new(reply.body, new), chunks=chunks)
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        numbers = count_up(1)
+
+        def told(frame: Frame) -> Frame:
+            chunk = dashscope_stream.read(frame.data, frame.event)
+            if chunk is Unstored.MALFORMED:
+                raise ValueError("an event that is no reply")
+            if isinstance(chunk, Unstored):
+                return Frame(frame.data, frame.event or "error", next(numbers))
+            old = chunk.get("request_id")
+            new: Object = {"request_id": new_uuid(old, fresh)} if isinstance(old, str) else {}
+            return Frame(orjson.dumps(with_new(chunk, new)).decode(), "result", next(numbers))
+
+        return told
 
     def body(self, reply: Reply) -> bytes:
         return orjson.dumps(reply.body)

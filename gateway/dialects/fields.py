@@ -50,6 +50,11 @@ def new_id(old: str, named: bool, question: Question, fresh: Fresh) -> str:
     return (match[0] if match else "") + fresh.token
 
 
+def is_named(old: object, question: Question) -> bool:
+    """Whether the upstream built this id from the caller's."""
+    return bool(question.request_id) and isinstance(old, str) and old.endswith(question.request_id or "")
+
+
 def new_uuid(old: str, fresh: Fresh) -> str:
     """A new id for a replay, where the server's ids have no prefix: a UUID for a UUID."""
     try:
@@ -62,6 +67,14 @@ def new_uuid(old: str, fresh: Fresh) -> str:
 def with_new(value: Object, new: Object) -> Object:
     """With those of `new`'s fields that are there already, in their place."""
     return {key: new.get(key, item) for key, item in value.items()}
+
+
+def read_event(data: str) -> Object | None:
+    """The object that one event of a stream consists of; None for an error. Raises ValueError if it is none."""
+    value = read_reply(data)
+    if value is Unstored.MALFORMED:
+        raise ValueError("an event that is no object")
+    return None if isinstance(value, Unstored) else value
 
 
 def count(value: Any) -> int | None:

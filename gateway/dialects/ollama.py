@@ -12,7 +12,8 @@ from typing import ClassVar
 import orjson
 
 from gateway.dialects import ollama_stream
-from gateway.dialects.fields import count, read_reply, with_new, without_nulls
+from gateway.dialects.base import Retell
+from gateway.dialects.fields import count, read_event, read_reply, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, Lines, encode_line
 from gateway.dialects.ollama_texts import OllamaTexts
 from gateway.dialects.parts import inline, prompt_of
@@ -67,9 +68,16 @@ class _Ollama:
 
     def renew(self, reply: Reply, question: Question, fresh: Fresh) -> Reply:
         """Durations stay: what the answer took to make, not to serve."""
-        new: Object = {"created_at": f"{datetime.fromtimestamp(fresh.now_s, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        new = _new(fresh)
         chunks = tuple(with_new(chunk, new) for chunk in reply.chunks)
         return replace(reply, body=with_new(reply.body, new), chunks=chunks)
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        def told(frame: Frame) -> Frame:
+            line = read_event(frame.data)
+            return frame if line is None else Frame(orjson.dumps(with_new(line, _new(fresh))).decode())
+
+        return told
 
     def body(self, reply: Reply) -> bytes:
         return orjson.dumps(reply.body)
@@ -121,6 +129,10 @@ class OllamaGenerate(_Ollama):
         placed = _placed(body, pictures)
         texts = [text for text in (body.get("system"), prompt, body.get("suffix")) if isinstance(text, str) and text]
         return _question(body, placed, pictures, "\n".join(texts))
+
+
+def _new(fresh: Fresh) -> Object:
+    return {"created_at": f"{datetime.fromtimestamp(fresh.now_s, UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def _read(call: Call) -> Object:

@@ -11,10 +11,13 @@ from typing import ClassVar
 import orjson
 
 from gateway.dialects import openai_stream
+from gateway.dialects.base import Retell
 from gateway.dialects.fields import (
     count,
+    is_named,
     new_id,
     openai_error,
+    read_event,
     read_reply,
     refuse_case_variants,
     refuse_search,
@@ -142,6 +145,24 @@ class OpenAIChat:
             if (delivered := openai_stream.delivered(chunk, with_usage)) is not None:
                 yield Frame(orjson.dumps(delivered).decode())
         yield Frame(openai_stream.DONE)
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        new: Object = {"created": fresh.now_s}
+        counts = 0  # pieces of text that came with a count
+
+        def told(frame: Frame) -> Frame | None:
+            nonlocal counts
+            if frame.data == openai_stream.DONE or (chunk := read_event(frame.data)) is None:
+                return frame
+            if isinstance(old := chunk.get("id"), str) and "id" not in new:
+                new["id"] = new_id(old, is_named(old, leader), question, fresh)
+            if not isinstance(chunk.get("choices"), list):
+                raise ValueError("a chunk without choices")
+            counts += openai_stream.is_counted_text(chunk)
+            delivered = openai_stream.delivered(with_new(chunk, new), question.include_usage or counts > 1)
+            return None if delivered is None else Frame(orjson.dumps(delivered).decode())
+
+        return told
 
     def encode(self, frame: Frame) -> bytes:
         return encode_sse(frame)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.dialects import responses_stream
+from gateway.dialects.base import Retell
 from gateway.dialects.fields import (
     count,
     openai_error,
@@ -141,6 +142,9 @@ class OpenAIResponses:
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
         for event in reply.chunks or responses_stream.cut(reply.body):
             yield Frame(orjson.dumps(event).decode(), event["type"])
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        return responses_stream.retell(leader, question, fresh)
 
     def encode(self, frame: Frame) -> bytes:
         return encode_sse(frame)

@@ -89,7 +89,11 @@ def _closed_by_usage(chunks: Sequence[Object]) -> bool:
 def counts_unasked(chunks: Sequence[Object]) -> bool:
     """Whether the server gives token counts to everybody (vLLM's --enable-force-include-usage): with every piece of
     text, which who wants it must ask for by an option that is part of the key."""
-    return sum(bool(chunk["choices"]) and chunk.get("usage") is not None for chunk in chunks) > 1
+    return sum(map(is_counted_text, chunks)) > 1
+
+
+def is_counted_text(chunk: Object) -> bool:
+    return bool(chunk["choices"]) and chunk.get("usage") is not None
 
 
 def delivered(chunk: Object, include_usage: bool) -> Object | None:

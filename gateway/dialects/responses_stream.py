@@ -4,12 +4,15 @@ The last event holds the whole response, so nothing needs to be joined. Every ev
 id, so a replay exchanges the ids in all of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import Any, TypeGuard
 
-from gateway.dialects.fields import new_id, read_reply, with_new
+import orjson
+
+from gateway.dialects.base import Retell
+from gateway.dialects.fields import is_named, new_id, read_event, read_reply, with_new
 from gateway.dialects.framing import Frame
 from gateway.question import Fresh, Object, Question, Reply, Unstored
 
@@ -31,6 +34,11 @@ _PIECES = {
 def is_response(value: Object) -> bool:
     output = value.get("output")
     return isinstance(output, list) and all(isinstance(item, dict) for item in output)
+
+
+def _is_begun(value: object) -> TypeGuard[Object]:
+    """Whether it is a response as far as it has come."""
+    return isinstance(value, dict) and is_response(value | {"output": value.get("output", [])})
 
 
 def assemble(frames: Sequence[Frame]) -> Reply | Unstored:
@@ -63,7 +71,7 @@ def _read(frame: Frame) -> Object | Unstored:
         return Unstored.MALFORMED
     if "response" in event or kind in _LAST:
         response = event.get("response")
-        if not isinstance(response, dict) or not is_response(response | {"output": response.get("output", [])}):
+        if not _is_begun(response):
             return Unstored.MALFORMED
         if response.get("error") is not None:
             return Unstored.ERROR_IN_REPLY
@@ -112,30 +120,76 @@ def _cut_part(part: Any) -> Iterator[tuple[str, Object]]:
 def forgetful(reply: Reply) -> Reply:
     """The reply without what it repeats of its request: `{}` or null, as for a request that says nothing."""
 
-    def response(value: Object) -> Object:
-        return with_new(value, {name: {} if isinstance(value.get(name), dict) else None for name in REPEATED})
+    return _over_responses(reply, _forgotten)
 
-    return _over_responses(reply, response)
+
+def _forgotten(value: Object) -> Object:
+    return with_new(value, {name: {} if isinstance(value.get(name), dict) else None for name in REPEATED})
 
 
 def renew(reply: Reply, question: Question, fresh: Fresh) -> Reply:
     """New ids and times in body and events; what they repeat of a request is `question`'s."""
-    ids = _new_ids(reply, question, fresh)
+    renewing = _Renewing(_new_ids(reply, question, fresh), question, fresh)
+    renewed = _over_responses(reply, renewing.response)
+    return replace(renewed, chunks=tuple(map(renewing.event, renewed.chunks)))
 
-    def response(value: Object) -> Object:
-        times = {name: type(value[name])(fresh.now_s) for name in _TIMES if isinstance(value.get(name), int | float)}
-        output = [renamed(item) for item in value.get("output", [])]
-        return renamed(with_new(value, times | question.echoed | {"output": output}))
 
-    def renamed(value: Object) -> Object:
+def retell(leader: Question, question: Question, fresh: Fresh) -> Retell:
+    """The same for a stream that is still under way. Whether thoughts are sealed shows only at their end, so that they
+    keep their ids."""
+    ids: dict[str, str] = {}
+    numbers = count()
+    renewing = _Renewing(ids, question, fresh)
+
+    def meet(item: Object) -> None:
+        old = item.get("id")
+        if isinstance(old, str) and old not in ids:
+            kept = item.get("type") == "reasoning"
+            ids[old] = old if kept else new_id(old, False, question, fresh) + f"{next(numbers):02x}"
+
+    def told(frame: Frame) -> Frame:
+        if frame.data == _DONE or (event := read_event(frame.data)) is None:
+            return frame
+        kind, response = event.get("type"), event.get("response")
+        if not isinstance(kind, str) or (response is not None and not _is_begun(response)):
+            raise ValueError("an event of no known form")
+        if kind in HEARTBEATS or kind in _FAILED:
+            return frame
+        if response is not None:
+            if isinstance(old := response.get("id"), str) and old not in ids:
+                ids[old] = new_id(old, is_named(old, leader), question, fresh)
+            for item in response.get("output", []):
+                meet(item)
+            event |= {"response": renewing.response(_forgotten(response))}
+        for item in (event.get("item"), {"id": event.get("item_id")}):
+            if isinstance(item, dict):
+                meet(item)
+        return Frame(orjson.dumps(renewing.event(event)).decode(), kind)
+
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewing:
+    """`ids` are old ones to new ones."""
+
+    ids: Mapping[str, str]
+    question: Question
+    fresh: Fresh
+
+    def response(self, value: Object) -> Object:
+        now_s = self.fresh.now_s
+        times = {name: type(value[name])(now_s) for name in _TIMES if isinstance(value.get(name), int | float)}
+        output = [self._renamed(item) for item in value.get("output", [])]
+        return self._renamed(with_new(value, times | self.question.echoed | {"output": output}))
+
+    def event(self, value: Object) -> Object:
+        item = value.get("item")
+        return self._renamed(value | {"item": self._renamed(item)} if isinstance(item, dict) else value)
+
+    def _renamed(self, value: Object) -> Object:
         found = {name: value[name] for name in ("id", "item_id", "response_id") if isinstance(value.get(name), str)}
-        return with_new(value, {name: ids.get(old, old) for name, old in found.items()})
-
-    def event(value: Object) -> Object:
-        return renamed(value | {"item": renamed(value["item"])} if isinstance(value.get("item"), dict) else value)
-
-    renewed = _over_responses(reply, response)
-    return replace(renewed, chunks=tuple(map(event, renewed.chunks)))
+        return with_new(value, {name: self.ids.get(old, old) for name, old in found.items()})
 
 
 def _over_responses(reply: Reply, change: Callable[[Object], Object]) -> Reply:

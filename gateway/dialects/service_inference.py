@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import orjson
 
+from gateway.dialects.base import Retell
 from gateway.dialects.fields import count, new_uuid, refuse_search, with_new, without_nulls
 from gateway.dialects.framing import Editor, Frame, Framing, ServerSentEvents, encode_sse
 from gateway.dialects.parts import prompt_of, take_pictures
@@ -139,6 +140,9 @@ class ServiceInference:
 
     def stream(self, reply: Reply, include_usage: bool) -> Iterable[Frame]:
         return ()  # no question of this dialect asks for one
+
+    def retell(self, leader: Question, question: Question, fresh: Fresh) -> Retell:
+        return lambda frame: None  # no question of this dialect asks for a stream
 
     def asking_usage(self, body: bytes) -> tuple[bytes, Editor] | None:
         return None

@@ -1,6 +1,7 @@
 """What every dialect must do. A dialect's test class inherits `DialectContract` and says what its recordings hold."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise, product
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache.keys import canonical
+from gateway.capture import Retelling
 from gateway.dialects.base import Dialect
 from gateway.dialects.framing import Frame
 from gateway.headers import readable
@@ -385,6 +387,33 @@ class DialectContract(WholeContract):
         assert len(self._values(reply, self.ids)) >= len(self.ids)
         assert bool(self.times) == bool(self._values(reply, self.times))
         self.assert_renewed(reply)
+
+    def test_a_stream_told_to_another_client_as_it_comes_is_the_replay_of_it(self, stream_: Message) -> None:
+        reply, choices = self._reply(stream_), self.choices.get(stream_.case, 1)
+        for include_usage in (True, False):
+            question = replace(self._asked(), include_usage=include_usage)
+            retelling = Retelling(self.dialect, self._asked(), question, FRESH)
+            pieces = [stream_.body[at : at + 50] for at in range(0, len(stream_.body), 50)]
+            told = self.assembled(b"".join(map(retelling.feed, pieces)), choices)
+            replayed = self.dialect.stream(self.dialect.renew(reply, question, FRESH), include_usage)
+            replay = self.assembled(b"".join(map(self.dialect.encode, replayed)), choices)
+
+            assert isinstance(told, Reply)
+            assert isinstance(replay, Reply)
+            assert self._without_ids(told) == self._without_ids(replay)
+            assert self._values(told, self.times) == self._values(replay, self.times)
+            for name in set(self.ids) & reply.body.keys():
+                assert told.body[name] == replay.body[name] != reply.body[name]
+
+    def test_a_stream_with_anything_else_in_any_place_is_told_or_refused(self) -> None:
+        shortest = min(self._streams(whole=True), key=lambda m: len(m.body))
+        for frame in self._frames(shortest.body):
+            if frame.data.startswith("{"):
+                value = orjson.loads(frame.data)
+                for path, other in product(leaves(value), ODDITIES):
+                    odd = replace(frame, data=orjson.dumps(replaced_at(value, path, other)).decode())
+                    with suppress(ValueError):
+                        self.dialect.retell(self._asked(), self._asked(), FRESH)(odd)
 
     def test_a_recorded_reply_made_into_a_stream_and_back_has_the_same_body(self, reply_: Message) -> None:
         reply = self.dialect.whole(reply_.body)

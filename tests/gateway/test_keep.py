@@ -8,7 +8,6 @@ import anyio.lowlevel
 import pytest
 
 from cache.entry import Record
-from cache.flight import Landings
 from cache.keys import Scope, ask
 from cache.stores.memory import MemoryStore
 from embeddings.base import RGB
@@ -16,12 +15,14 @@ from embeddings.batching import Embedded, Loading, State
 from gateway.account import Trail
 from gateway.capture import Answered
 from gateway.config import Settings
+from gateway.crowd import Crowd
 from gateway.dialects.openai_chat import OpenAIChat
 from gateway.epochs import Epochs
 from gateway.fingerprint import Fingerprint, Workers
 from gateway.keep import Keeper, Storing
 from gateway.question import PictureRef, Question, Unstored
 from gateway.spelling import load
+from tests.contracts.store_contract import record
 from tests.fakes.pictures import card, data_url
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +45,7 @@ class NoEmbedder:
 def keeper(store: MemoryStore) -> tuple[Keeper, Workers]:
     workers = Workers(2)
     epochs = Epochs(store, None, time.time, time.perf_counter)
-    return Keeper(Settings(upstream="http://upstream"), store, workers, Landings(), time.perf_counter, epochs), workers
+    return Keeper(Settings(upstream="http://upstream"), store, workers, time.perf_counter, epochs), workers
 
 
 def storing(workers: Workers, number: int) -> Storing:
@@ -56,7 +57,8 @@ def storing(workers: Workers, number: int) -> Storing:
         [picture.digest],
     )
     looks = Fingerprint([picture], workers, NoEmbedder(), 10**7)
-    return Storing(OpenAIChat(), question, asked, looks, epoch=0, keep=True, answered_s=time.time())
+    crowd = Crowd(record("a").entry, OpenAIChat(), question, 2**20)
+    return Storing(OpenAIChat(), question, asked, looks, epoch=0, crowd=crowd, keep=True, answered_s=time.time())
 
 
 def answered() -> Answered:

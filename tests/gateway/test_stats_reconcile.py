@@ -16,12 +16,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from cache.verdict import Doubt
-from gateway.account import Account, Prices, Trail
+from gateway.account import Account, Prices, Shared, Trail
 from gateway.config import EmbeddingPrice, Price
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.names import By, Window
-from gateway.question import Bypass, Unstored, Usage
+from gateway.question import Alone, Bypass, Unstored, Usage
 from gateway.shadow import Agreement, Kind, Observation, WouldServe
 from tests.contracts.store_contract import Clock, record
 
@@ -75,6 +75,11 @@ def as_hit(kind: str) -> Any:
         tokens = chance.choice([(None, None), (chance.randrange(2000), chance.randrange(500)), (5, None)])
         created_s, upstream_s = ended_s - chance.randrange(10**6), chance.randrange(10**7) / 1e6
         model = str(trail.model)
+        if chance.random() < 0.3:  # a follower's: it has no entry
+            trail.collapsed, trail.rung = True, kind
+            trail.given(Shared(Usage(*tokens), upstream_s))
+            trail.estimated = Usage(7, None) if tokens[0] is None else Usage(None, None)
+            return
         facts = {"tokens_in": tokens[0], "tokens_out": tokens[1], "created_s": created_s, "upstream_s": upstream_s}
         trail.hit, trail.entry = kind, replace(ENTRY, model=model, **facts)
         if None in tokens and chance.random() < 0.7:
@@ -84,7 +89,7 @@ def as_hit(kind: str) -> Any:
 
 
 def as_miss(chance: random.Random, trail: Trail, ended_s: float) -> None:
-    trail.doubt = chance.choice(list(Doubt))
+    trail.doubt, trail.alone = chance.choice(list(Doubt)), chance.choice([None, None, *Alone])
     if chance.random() < 0.5:
         trail.stored, trail.evidence_bytes = "id", tuple(chance.randrange(1, 10**5) for _ in range(chance.randrange(3)))
     else:
@@ -182,6 +187,10 @@ def exact(report: list[Told]) -> dict[str, Any]:
         "hits": {"total": len(hits), **{kind: count(hits, kind) for kind in ("exact", "pixel", "near")}},
         "hit_rate": len(hits) / len(asked) if asked else None,
         "misses": {"total": len(misses), "by_reason": dict(Counter(one.trail.doubt for one in misses))},
+        "collapsed": {
+            "total": sum(one.trail.shared is not None for one in hits),
+            "in_vain": dict(Counter(one.trail.alone for one in report if one.trail.alone)),
+        },
         "kinds": {
             kind: {
                 "requests": sum(kind in one.trail.kinds for one in asked),
@@ -215,7 +224,10 @@ def count(report: list[Told], hit_class: str) -> int:
 
 
 def hit_facts(trail: Trail) -> tuple[str, tuple[Any, Any], tuple[Any, Any], float]:
-    entry, estimated = trail.entry, trail.estimated
+    entry, estimated, shared = trail.entry, trail.estimated, trail.shared
+    if shared is not None:
+        counted = (shared.usage.tokens_in, shared.usage.tokens_out)
+        return str(trail.model), counted, (estimated.tokens_in, estimated.tokens_out), shared.upstream_s
     assert entry is not None
     counted = (entry.tokens_in, entry.tokens_out)
     return entry.model, counted, (estimated.tokens_in, estimated.tokens_out), entry.upstream_s
@@ -262,7 +274,9 @@ def same(figures: dict[str, Any], report: list[Told], by: By | None = None) -> N
     for name in expected:
         assert figures[name] == expected[name], name
     check_net(figures, report)
-    check_times(figures["latency"]["hit"], [one for one in report if one.hit_class in ("exact", "pixel", "near")])
+    hits = [one for one in report if one.hit_class in ("exact", "pixel", "near")]
+    check_times(figures["latency"]["hit"], [one for one in hits if one.trail.shared is None])
+    check_times(figures["latency"]["collapsed"], [one for one in hits if one.trail.shared is not None])
     check_times(figures["latency"]["miss"], [one for one in report if one.hit_class == "miss"])
     check_times(figures["latency"]["bypass"], [one for one in report if one.hit_class == "bypass"])
     if by not in (None, By.HIT_CLASS, By.MODEL):
@@ -314,7 +328,7 @@ def names_of(one: Told, by: By) -> tuple[str, ...]:
         case By.DIALECT:
             return (trail.dialect or "none",)
         case By.REASON:
-            hit = "hit" if trail.entry else "none"
+            hit = "hit" if trail.hit else "none"
             return (str(trail.requested or trail.bypass or trail.doubt or hit),)
         case By.KIND:
             return trail.kinds or ("none",)
@@ -403,7 +417,11 @@ def test_the_metrics_say_the_same(told_all: Any) -> None:
     expected, priced = exact(report), exact(report)["saved"]
     for hit_class in ("exact", "pixel", "near", "bypass", "miss", "afresh", "shadow", "unread"):
         assert total("lookalike_requests_total", hit_class=hit_class) == count(report, hit_class)
-        assert total("lookalike_request_seconds_count", hit_class=hit_class) == count(report, hit_class)
+        alone = [one for one in report if one.hit_class == hit_class and one.trail.shared is None]
+        assert total("lookalike_request_seconds_count", hit_class=hit_class) == len(alone)
+    assert total("lookalike_request_seconds_count", hit_class="collapsed") == expected["collapsed"]["total"]
+    assert total("lookalike_collapsed_total") == expected["collapsed"]["total"]
+    assert by_label("lookalike_not_collapsed_total", "reason") == expected["collapsed"]["in_vain"]
     for model in MODELS:
         assert total("lookalike_requests_total", model=model) == sum(one.trail.model == model for one in report)
     assert by_label("lookalike_misses_total", "reason") == expected["misses"]["by_reason"]
