@@ -29,9 +29,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gateway.app import create_app, open_store
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.demo import cards
+from gateway.make import open_store
 from gateway.server import InThread
 
 PATH = "/v1/chat/completions"

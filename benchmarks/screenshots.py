@@ -25,9 +25,10 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.drawn import drawn_pair
-from gateway.app import create_app, open_store
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.demo import cards
+from gateway.make import open_store
 from gateway.server import InThread
 from tests.browser.conftest import chromium
 from tests.fakes.pictures import data_url

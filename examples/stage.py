@@ -20,8 +20,9 @@ from starlette.types import ASGIApp
 
 from examples.receiver import Act, receiver
 from examples.standin import MODEL, Standin
-from gateway.app import create_app, open_store
+from gateway.app import create_app
 from gateway.config import Settings, load_settings
+from gateway.make import open_store
 from gateway.server import InThread
 
 _PATIENCE_S = 60.0

@@ -16,8 +16,8 @@ import anyio
 from cache.entry import Entry
 from cache.lookup import Exact, Hit, Near, Pixel
 from cache.verdict import Doubt
-from gateway.config import EmbeddingPrice, Price
 from gateway.outcome import HitClass, Money, Outcome, Saved, Spent
+from gateway.price import EmbeddingPrice, Price
 from gateway.question import UNCOUNTED, Alone, Bypass, Unstored, Usage
 from gateway.rules.book import LeftAlone
 from gateway.shadow import Observation, WouldServe

@@ -5,24 +5,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import httpx
 from starlette.applications import Starlette
 
 from cache.errors import StoreFault
 from cache.flight import Flights
 from cache.stores.base import Clock, Size, Store
-from cache.stores.embedded import EmbeddedStore
-from cache.stores.memory import MemoryStore
-from cache.stores.private import PrivateStore
-from embeddings.base import Loaded
 from embeddings.batching import EmbeddingService, Ready
-from embeddings.clip import ClipOptions
-from embeddings.registry import load
 from gateway import admin, disk
 from gateway.acceptance import ACCEPTED_FILE, Acceptances
 from gateway.account import Account
@@ -39,8 +30,7 @@ from gateway.config import Settings
 from gateway.crowd import Crowd
 from gateway.epochfile import EPOCHS_FILE, EpochFile
 from gateway.epochs import Epochs
-from gateway.errors import ConfigError
-from gateway.fetch.fetcher import Fetcher, direct
+from gateway.fetch.fetcher import Fetcher
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
 from gateway.follow import Following
@@ -53,7 +43,17 @@ from gateway.known import KnownAnswers, note
 from gateway.labelling import Labelling
 from gateway.labels.ask import Labels
 from gateway.labels.table import LABELS_FILE
-from gateway.ledger import LEDGER_FILE, Ledger
+from gateway.ledger import Ledger
+from gateway.make import (
+    file_beside,
+    ledger_file,
+    load_embedder,
+    make_fetcher,
+    make_tracing,
+    product_version,
+    shadow_file,
+    wall_clock,
+)
 from gateway.metrics import Metrics, State
 from gateway.plan import Planner
 from gateway.question import Mode
@@ -61,7 +61,7 @@ from gateway.receive import Gateway
 from gateway.relay import Relay
 from gateway.reload import Live
 from gateway.rules.book import Rulebook
-from gateway.shadowlog import SHADOW_FILE, ShadowLog
+from gateway.shadowlog import ShadowLog
 from gateway.sightings import Sightings
 from gateway.sightings.album import ALBUM_FILE, Album
 from gateway.tenants import Tenants
@@ -73,8 +73,6 @@ from gateway.webhooks.outbox import WEBHOOKS_FILE, Outbox
 log = logging.getLogger("lookalike")
 
 _LEDGER_EVERY_S = 5.0
-
-wall_clock: Clock = time.time  # noqa: TID251 - the one place where clocks come from
 
 
 # Told of the ids of entries that were erased, and of the marks (cache/marks.py) of the pictures that were forgotten.
@@ -155,7 +153,10 @@ def create_app(
     ledger, metrics = Ledger(ledger_file(settings), clock), Metrics()
     live = Live(settings)
     account = Account(live.prices(), clock, monotonic, (ledger.count, metrics.count))
-    judgements, audit = Judgements(_file(settings, JUDGEMENTS_FILE)), Audit(_file(settings, AUDIT_FILE), clock)
+    judgements, audit = (
+        Judgements(file_beside(settings, JUDGEMENTS_FILE)),
+        Audit(file_beside(settings, AUDIT_FILE), clock),
+    )
     embedding = EmbeddingService(lambda: load_embedder(settings), monotonic=monotonic)
     tracing = make_tracing(settings, clock, monotonic) if tracing is None else tracing
     upstream = Upstream(settings, monotonic)
@@ -164,20 +165,20 @@ def create_app(
     workers = Workers(settings.workers)
     shadow_log = ShadowLog(shadow_file(settings), settings.shadow_log_bytes_max)
     watch = Watch(store, workers, shadow_log, live.price, clock) if settings.mode is Mode.SHADOW else None
-    fetcher = _fetcher(settings, resolve or SystemResolver())
+    fetcher = make_fetcher(settings, resolve or SystemResolver())
     gatherer = Gatherer(settings, workers, fetcher)
     flights = Flights[Crowd]()
     tenants = Tenants(store.secret(), settings.shared, settings.credential_trust_s)
-    acceptances = Acceptances(_file(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
-    epochs_file = _file(settings, EPOCHS_FILE)
+    acceptances = Acceptances(file_beside(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
+    epochs_file = file_beside(settings, EPOCHS_FILE)
     epochs = Epochs(store, EpochFile(epochs_file) if epochs_file else None, clock, monotonic)
     parts = store, embedding, workers, gatherer
     clocks = clock, monotonic
     planner = Planner(settings, *parts, flights, *clocks, epochs, watch, acceptances=acceptances)
     keeper = Keeper(settings, store, Workers(settings.workers), monotonic, epochs, watch, acceptances)
-    outbox = Outbox(settings.webhooks, _file(settings, WEBHOOKS_FILE), clock)
+    outbox = Outbox(settings.webhooks, file_beside(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
-    labels = Labels(settings.classifiers, settings.upstream, _file(settings, LABELS_FILE), store.secret())
+    labels = Labels(settings.classifiers, settings.upstream, file_beside(settings, LABELS_FILE), store.secret())
     rulebook = Rulebook(settings.rules)
     labelling = Labelling(labels, outbox, _late(ledger, metrics))
     actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
@@ -296,21 +297,6 @@ def _state(
     return State(product_version(), settings.mode, store.size, near, free, *counted)
 
 
-def open_store(settings: Settings, clock: Clock = wall_clock) -> Store:
-    def behind() -> float:
-        """Answers that may stand in for an upstream are kept for as long past their time."""
-        return clock() - settings.stale_if_error_s
-
-    match settings.store:
-        case "memory":
-            return MemoryStore(behind, settings.cache_bytes_max)
-        case "embedded" if settings.privacy == "strict":
-            limits = settings.cache_bytes_max, settings.privacy_memory_bytes
-            return PrivateStore.open(settings.cache_dir, behind, *limits)
-        case "embedded":
-            return EmbeddedStore.open(settings.cache_dir, behind, settings.cache_bytes_max)
-
-
 def make_batches(settings: Settings, gateway: Gateway, store: Store, clock: Clock, monotonic: Clock) -> Desk | None:
     """None where the paths of batches are the upstream's. Raises StoreFault."""
     if (limits := limits_of(settings.batches)) is None:
@@ -320,55 +306,6 @@ def make_batches(settings: Settings, gateway: Gateway, store: Store, clock: Cloc
         return Desk(folder, gateway, limits, settings.body_bytes_max, store.secret(), clock, monotonic)
     except OSError as error:
         raise StoreFault(f"the files of batches cannot be kept: {error}") from error
-
-
-def _fetcher(settings: Settings, resolve: Resolve) -> Fetcher | None:
-    if (rules := settings.fetching()) is None:
-        return None
-    trusted = httpx.create_ssl_context(trust_env=True)
-    limits = settings.fetch_timeout_s, settings.fetch_bytes_max, settings.fetches_max
-    return Fetcher(rules, resolve, direct(trusted), *limits)
-
-
-def ledger_file(settings: Settings) -> Path | None:
-    """Where the statistics are; None: a store in memory leaves nothing behind."""
-    return settings.cache_dir / LEDGER_FILE if settings.store == "embedded" else None
-
-
-def make_tracing(settings: Settings, clock: Clock, monotonic: Clock) -> Tracing | None:
-    """None where no traces are wanted; then nothing of it is imported. Raises ConfigError."""
-    if settings.otlp_endpoint is None:
-        return None
-    try:
-        from gateway.telemetry import Telemetry, to_collector
-    except ImportError as error:
-        raise ConfigError(
-            f"otlp_endpoint needs the extra otel: pip install --editable '.[otel]' in the clone ({error})"
-        ) from error
-    return Telemetry(to_collector(settings.otlp_endpoint), product_version(), clock, monotonic)
-
-
-def shadow_file(settings: Settings) -> Path | None:
-    """Where the shadow log is."""
-    return _file(settings, SHADOW_FILE)
-
-
-def _file(settings: Settings, name: str) -> Path | None:
-    """A file beside the store; None: a store in memory leaves nothing behind."""
-    return settings.cache_dir / name if settings.store == "embedded" else None
-
-
-def load_embedder(settings: Settings) -> Loaded:
-    """Blocking, and slow for CLIP. Raises EmbedderUnavailable."""
-    options = ClipOptions(settings.clip_model, settings.clip_pretrained, settings.clip_device)
-    return load(settings.embedder, options, settings.threshold)
-
-
-def product_version() -> str:
-    try:
-        return version("lookalike")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 async def _write_ledger(ledger: Ledger, store: Store) -> None:

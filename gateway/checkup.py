@@ -10,9 +10,9 @@ from cache.stores.directory import shows_nothing
 from embeddings.base import EmbedderUnavailable
 from gateway.admin.health import STRICT_LIMITS
 from gateway.admin.policy import policy
-from gateway.app import load_embedder, open_store
 from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.make import load_embedder, open_store
 
 
 def examine(settings: Settings, out: Console) -> int:

@@ -8,8 +8,6 @@ request, where there is one in flight: follow.py.
 import functools
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -17,8 +15,8 @@ import anyio
 
 from cache.entry import Entry
 from cache.errors import CorruptRow
-from cache.flight import Flights, Lookout
-from cache.keys import Asked, Scope, ask
+from cache.flight import Flights
+from cache.keys import Scope, ask
 from cache.lookup import Exact, Found, Hit, Miss, Near, Pixel, Rung, Stage, Terms, climb, never
 from cache.marks import Marks, tenant_of
 from cache.stores.base import Clock, Store
@@ -38,6 +36,7 @@ from gateway.fingerprint import Embedding, Fingerprint, Workers
 from gateway.gather import ON_LOOP_BYTES, Gatherer
 from gateway.headers import seals_body
 from gateway.hits import Hits, Served
+from gateway.joining import Joining
 from gateway.keep import Storing
 from gateway.patience import Patience
 from gateway.question import Bypass, Call, Fresh, Mode, NotCacheable, Question, Unstored, Usage, Wishes
@@ -51,8 +50,6 @@ log = logging.getLogger("lookalike")
 _RUNGS = {Mode.EXACT: Rung.EXACT, Mode.PIXEL: Rung.PIXEL, Mode.NEAR: Rung.NEAR}
 # An answer is usually stored within milliseconds of its end; a stuck disk must not hold up the next question.
 _LANDING_WAIT_S = 0.5
-# What began while a request looked at what is in flight is looked at as well, but not without end.
-_TURNS_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +129,8 @@ class Planner:
         elsewhere_s += settings.coalesce_look_s if settings.coalesce else 0.0
         self._patience = Patience(settings.lookup_timeout_s + elsewhere_s, monotonic)
         self._embedder_patience = Patience(settings.embed_timeout_s, monotonic)
-        self._flights = flights
-        # As many as the machine works at: of a burst, the first join soon, where all at once would be too late.
-        self._joining = anyio.Semaphore(settings.workers)
+        joins = settings.coalesce and watch is None
+        self._joining = Joining(settings, store, workers, flights, clock, monotonic, epochs, joins)
         self.hits = Hits()
 
     async def plan(self, dialect: Dialect, call: Call, wishes: Wishes, trail: Trail) -> Plan:
@@ -180,12 +176,11 @@ class Planner:
         looks = Fingerprint(gathered.pictures, self._workers, self._embedding, *limits, stage, trail.embedded, *bounds)
         asked = ask(scope, question.asked, looks.files)
         claim = call.caller.claim(scope) if call.caller is not None else None
-        flying = self._flying(dialect, question, asked)
-        crowd = Crowd(flying, dialect, question, self._settings.reply_bytes_max, epoch)
+        crowd = self._joining.crowd(dialect, question, asked, epoch)
         tenant = tenant_of(call.tenant)
         storing = Storing(dialect, question, asked, looks, epoch, crowd, not wishes.no_store, tenant, claim)
         forward = Forward(storing, body=gathered.body)
-        crowd.joinable = storing.keep and self._coalesces(asked)
+        crowd.joinable = storing.keep and self._joining.wanted(asked)
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
@@ -193,7 +188,7 @@ class Planner:
         terms = self._terms(question, demand, wishes, waiting.seconds, stage)
         with trail.stage("look", self._monotonic):
             await self._settled(storing, terms)
-        with self._lookout(storing) as lookout:
+        with self._joining.lookout(storing) as lookout:
             with trail.stage("look", self._monotonic):
                 found = await self._look(storing, terms, wishes)
             self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
@@ -215,7 +210,7 @@ class Planner:
             forward = replace(forward, stand_in=self._stand_in(storing, terms, wishes, trail))
             if not isinstance(found, Miss) or wishes.only_if_cached or not self._may_join(storing):
                 return forward
-            joined = await self._joined(lookout, storing, terms)
+            joined = await self._joining.joined(lookout, storing, terms)
             return Follow(lookout.flight(joined.entry), joined, storing, forward) if joined else forward
 
     async def _serve(self, found: Hit, storing: Storing, terms: Terms, trail: Trail) -> Serve | None:
@@ -276,33 +271,9 @@ class Planner:
             return found
         return Miss(Doubt.KEY_UNVERIFIED)
 
-    def _flying(self, dialect: Dialect, question: Question, asked: Asked) -> Entry:
-        """What is known of an answer that has just been asked for."""
-        now_s = self._clock()
-        return Entry(
-            id=secrets.token_hex(16),
-            partition=asked.partition,
-            exact=asked.exact,
-            pixel="",
-            dialect=dialect.name,
-            model=question.model,
-            created_s=now_s,
-            expires_s=now_s + self._settings.ttl_s,
-            upstream_s=0.0,
-            tokens_in=None,
-            tokens_out=0 if question.needs_usage else None,  # those who need them may count on them, or not
-            streamed=question.stream,
-            space=None,
-            sizes=(),
-        )
-
-    def _coalesces(self, asked: Asked) -> bool:
-        wanted = self._settings.coalesce and self._watch is None
-        return wanted and not self._flights.goes_apart(asked.partition, self._monotonic())
-
     def _may_join(self, storing: Storing) -> bool:
         """Of answers that are not its own, a credential that is not proved does not learn whether one is in flight."""
-        return self._coalesces(storing.asked) and not self._is_stranger(storing.claim)
+        return self._joining.wanted(storing.asked) and not self._is_stranger(storing.claim)
 
     def _is_stranger(self, claim: Claim | None) -> bool:
         return claim is not None and claim.shared and not self._acceptances.accepted(claim)
@@ -314,32 +285,7 @@ class Planner:
             return
         exact = await self._store.exact(asked.exact) if self._acceptances.accepted(claim) else None
         if exact is None or terms.over(exact):
-            await self._flights.settled(asked.partition, _LANDING_WAIT_S)
-
-    @contextmanager
-    def _lookout(self, storing: Storing) -> Iterator[Lookout[Crowd]]:
-        def lookout(flights: list[Crowd]) -> Lookout[Crowd]:
-            return Lookout(flights, self._store.parted, storing.question.stream, self._settings.embed_timeout_s)
-
-        with self._flights.looking(storing.asked.partition, lookout) as made:
-            yield made
-
-    async def _joined(self, lookout: Lookout[Crowd], storing: Storing, terms: Terms) -> Hit | None:
-        """The first rung that holds over what is in flight, down to what began a moment ago."""
-        asked, looks, work = storing.asked, storing.looks, self._workers.run
-        with anyio.move_on_after(self._settings.coalesce_look_s):
-            for _ in range(_TURNS_MOST):
-                if not lookout.turn(terms.fit):
-                    break
-                with terms.stage("join"):
-                    found = await climb(lookout, asked, looks, replace(terms, highest=Rung.EXACT), work)
-                    if isinstance(found, Miss) and terms.highest is not Rung.EXACT:
-                        async with self._joining:
-                            found = await climb(lookout, asked, looks, terms, work)
-                if not isinstance(found, Miss):
-                    same = lookout.flight(found.entry).epoch == storing.epoch
-                    return found if same and self._epochs.holds(storing.question.model, storing.epoch) else None
-        return None
+            await self._joining.settled(asked, _LANDING_WAIT_S)
 
     async def _shadowed(self, forward: Forward, storing: Storing, found: Found, terms: Terms, trail: Trail) -> Forward:
         """Forward, whatever was found. As a hit stores nothing, so does a would-be hit: the next request finds the

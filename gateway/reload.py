@@ -10,8 +10,9 @@ from collections.abc import Callable
 import anyio
 
 from gateway.account import Prices
-from gateway.config import Price, Settings
+from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.price import Price
 
 log = logging.getLogger("lookalike")
 

@@ -19,11 +19,12 @@ from embeddings.base import EmbedderUnavailable
 from embeddings.batching import Failed
 from gateway import logs
 from gateway.admin.policy import policy
-from gateway.app import Running, create_app, open_store, product_version, shadow_file
+from gateway.app import Running, create_app
 from gateway.config import Settings
 from gateway.door import Limits, door
 from gateway.drain import Server
 from gateway.errors import ConfigError
+from gateway.make import open_store, product_version, shadow_file
 from gateway.question import Mode
 from gateway.reload import on_hangup
 

@@ -16,9 +16,9 @@ from cache.stores.base import Clock, Store
 from cache.survey import Survey, Weighed, survey
 from cache.verdict import Different, Same
 from gateway import capture
-from gateway.config import Price
 from gateway.dialects.base import Dialect
 from gateway.fingerprint import Workers
+from gateway.price import Price
 from gateway.question import Question, Reply, Unstored, Usage
 from gateway.shadow import Agreement, Candidate, Kind, Observation, WouldServe, agree
 from gateway.shadowlog import ShadowLog

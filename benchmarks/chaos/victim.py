@@ -20,6 +20,7 @@ from embeddings.base import Loaded
 from gateway import app as composition
 from gateway import logs
 from gateway.config import Settings
+from gateway.make import open_store
 from gateway.server import _loop_runner, server
 
 
@@ -42,7 +43,7 @@ async def serve(settings: Settings, given: dict[str, Any]) -> None:
 
     composition.load_embedder = loaded
     guard.compare = troubled(guard.compare, chances["guard"])
-    store: Any = TroubledStore(composition.open_store(settings), chances["store"])
+    store: Any = TroubledStore(open_store(settings), chances["store"])
     application = composition.create_app(settings, store)
     listening = server(application, settings.host, settings.port)
     loop = asyncio.get_running_loop()

@@ -19,10 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from starlette.types import ASGIApp
 
-from gateway.app import create_app, open_store, wall_clock
-from gateway.config import Price, Settings
+from gateway.app import create_app
+from gateway.config import Settings
 from gateway.demo import cards
 from gateway.demo.standin import MODEL, create_standin
+from gateway.make import open_store, wall_clock
+from gateway.price import Price
 from gateway.server import InThread
 
 _DELAY_S = 0.8

@@ -16,13 +16,13 @@ from PIL import Image
 from cache.entry import Record, pack_head, unpack_head
 from embeddings.base import Embedder
 from gateway import pictures
-from gateway.app import load_embedder
 from gateway.box import Box
 from gateway.config import Settings
 from gateway.evaluate.cases import Case, Copy, Edit, Itself, Listed, Trial, copied, edit_seed, sent
 from gateway.evaluate.edits import Editor
 from gateway.evaluate.ladder import Ladder, Shelf
 from gateway.evaluate.words import sentence
+from gateway.make import load_embedder
 from gateway.pictures import Picture
 from gateway.question import Bypass, NotCacheable
 

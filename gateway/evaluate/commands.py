@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from cache import guard
 from embeddings.base import EmbedderUnavailable, Loaded
 from gateway import heat as heating
-from gateway.app import load_embedder
 from gateway.config import Settings
 from gateway.evaluate import report as reporting
 from gateway.evaluate.bench import Setup
@@ -27,6 +26,7 @@ from gateway.evaluate.measure import Measured, Plan, measure
 from gateway.evaluate.page import probe, render, write
 from gateway.evaluate.summary import CURVE_FLOOR, Catalogue, Summary, summarise
 from gateway.evaluate.terminal import show_comparison, show_summary
+from gateway.make import load_embedder
 from gateway.question import Scrutiny
 
 HIT, MISS, ERROR = 0, 1, 2

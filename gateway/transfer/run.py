@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cache.stores.directory import shows_nothing
 from embeddings.base import Embedder, EmbedderUnavailable
-from gateway.app import load_embedder, wall_clock
 from gateway.config import Settings
 from gateway.epochfile import EPOCHS_FILE, EpochFile
+from gateway.make import load_embedder, wall_clock
 from gateway.transfer.answers import Came, Sender, survey
 from gateway.transfer.enter import Entered, Target, enter, verify
 from gateway.transfer.leave import Left, export

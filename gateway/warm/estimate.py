@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
 
-from gateway.config import Price
+from gateway.price import Price
 
 # As Qwen3-VL counts: one token for 32 x 32 pixels, and by the servers' defaults at most so many for one picture.
 _BLOCK_SIDE: Final = 32

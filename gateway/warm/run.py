@@ -16,10 +16,10 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.app import wall_clock
 from gateway.bulk.ask import Stopped
 from gateway.bulk.items import BadInput, GaveUp
 from gateway.bulk.journal import Journal
+from gateway.make import wall_clock
 from gateway.question import Object
 from gateway.warm.display import Display, show_dry, show_run
 from gateway.warm.estimate import Assumed

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from gateway.bulk.items import Answer, Failure, Result
-from gateway.config import Price
+from gateway.price import Price
 
 _RATE_OVER: Final = 200  # results that the rate is taken over: long enough to be steady, short enough to follow
 

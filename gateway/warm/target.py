@@ -17,10 +17,11 @@ from starlette.types import ASGIApp
 from cache.errors import CacheFault
 from embeddings.batching import Loading
 from gateway.admin.health import describe
-from gateway.app import Running, create_app, open_store
+from gateway.app import Running, create_app
 from gateway.bulk.items import BadInput
 from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.make import open_store
 from gateway.question import Mode, Object
 from gateway.server import InThread
 

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from gateway.app import create_app, open_store
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.fetch.resolver import Resolve
+from gateway.make import open_store
 from gateway.patience import Patience
 from gateway.server import InThread
 from tests.fakes.asgi import lifespan

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.app import create_app, open_store
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.door import Limits
+from gateway.make import open_store
 from gateway.server import InThread
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.conftest import Address, Build

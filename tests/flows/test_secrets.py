@@ -17,11 +17,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from gateway import logs
-from gateway.app import create_app, open_store, wall_clock
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.demo import cards
 from gateway.dialects import DIALECTS, claim
 from gateway.forward import Upstream
+from gateway.make import open_store, wall_clock
 from gateway.question import Reply
 from gateway.server import InThread
 from gateway.telemetry import Telemetry

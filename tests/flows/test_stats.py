@@ -12,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from embeddings.base import EmbedderUnavailable, Loaded
 from embeddings.dct import DctEmbedder
-from gateway.config import EmbeddingPrice, Price, Settings
+from gateway.config import Settings
 from gateway.demo import cards
 from gateway.ledger import LEDGER_FILE
 from gateway.names import By, Window
+from gateway.price import EmbeddingPrice, Price
 from tests.fakes.pictures import card, jpeg, png
 from tests.fakes.upstream import FakeUpstream
 from tests.flows.conftest import Build, Stage, gateway_over, serving, wait_until_ready

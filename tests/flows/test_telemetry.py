@@ -15,9 +15,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from gateway.app import create_app, make_tracing, open_store
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.make import make_tracing, open_store
 from gateway.server import InThread
 from gateway.telemetry import Telemetry
 from tests.fakes.pictures import card
@@ -173,7 +174,8 @@ def test_traces_without_the_extra_are_refused_in_words(monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_where_no_traces_are_wanted_no_library_is_imported():
     code = (
-        "import sys; from gateway.app import create_app, open_store; from gateway.config import Settings;"
+        "import sys; from gateway.app import create_app; from gateway.make import open_store;"
+        "from gateway.config import Settings;"
         "settings = Settings(upstream='http://h', store='memory'); create_app(settings, open_store(settings));"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )

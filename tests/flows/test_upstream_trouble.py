@@ -15,9 +15,10 @@ import httpx
 import openai
 import pytest
 
-from gateway.app import create_app, open_store
+from gateway.app import create_app
 from gateway.config import Settings
 from gateway.demo import cards
+from gateway.make import open_store
 from gateway.server import InThread
 from tests.fakes.asgi import lifespan
 from tests.fakes.away import Away

@@ -12,8 +12,8 @@ from cache.entry import Entry
 from cache.lookup import Exact, Near, Pixel
 from cache.verdict import Doubt
 from gateway.account import Account, Prices, Trail
-from gateway.config import EmbeddingPrice, Price
 from gateway.ledger import Ledger
+from gateway.price import EmbeddingPrice, Price
 from gateway.question import Bypass, Unstored, Usage
 from tests.contracts.store_contract import Clock, record
 from tests.examples import examples

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.batchlimits import BatchLimits, limits_of
-from gateway.config import PREFIX, EmbeddingPrice, Price, Settings, load_settings
+from gateway.config import PREFIX, Settings, load_settings
 from gateway.errors import ConfigError
+from gateway.price import EmbeddingPrice, Price
 from gateway.question import Mode, Scrutiny
 from gateway.strictness import DEFAULT_KINDS
 from gateway.trouble import memory_bytes

@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from cache.verdict import Doubt
 from gateway.account import Account, Prices, Shared, Trail
-from gateway.config import EmbeddingPrice, Price
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.names import By, Window
+from gateway.price import EmbeddingPrice, Price
 from gateway.question import Alone, Bypass, Unstored, Usage
 from gateway.shadow import Agreement, Kind, Observation, WouldServe
 from tests.contracts.store_contract import Clock, record

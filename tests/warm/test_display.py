@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from gateway.bulk.items import Answer, Failure
-from gateway.config import Price
+from gateway.price import Price
 from gateway.warm.display import Display, clock, show_dry, show_run, told
 from gateway.warm.estimate import Assumed, Estimate
 from gateway.warm.rehearse import Rehearsed
