@@ -1,4 +1,4 @@
-"""Looking for an answer among those in flight: who may be found there, and what a request finds. Nothing is told here."""
+"""Looking for an answer among those in flight: who may be found there, and what a request finds."""
 
 import secrets
 from collections.abc import Iterator
