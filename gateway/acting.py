@@ -51,6 +51,11 @@ class Acting:
     bytes_max: int
     report: Report = field(default_factory=Report)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether a stream can be changed while it comes; otherwise it is held until it is whole."""
+        return Live.serves(self.dialect, self.facing)
+
     def altered(self, status: int, fields: Raw, editors: Sequence[Editor]) -> Alterations:
         """What is done to a reply from upstream, after what `editors` do. Never raises."""
         try:

@@ -60,6 +60,7 @@ from gateway.question import Mode
 from gateway.receive import Gateway
 from gateway.relay import Relay
 from gateway.reload import Live
+from gateway.rules import known as known_names
 from gateway.rules.book import Rulebook
 from gateway.shadowlog import ShadowLog
 from gateway.sightings import Sightings
@@ -123,7 +124,9 @@ class Running:
         self.draining = True
 
     def reload(self, settings: Settings) -> None:
-        """Take over what may change while the gateway runs."""
+        """Take over what may change while the gateway runs. Raises ValueError, and changes nothing, where rules need
+        what the gateway was not started with."""
+        known_names.check(settings.rules, self.settings.webhooks, self.settings.classifiers)
         self.live.take(settings)
         self.account.reprice(self.live.prices())
         self.rulebook.replace(settings.rules)

@@ -28,6 +28,7 @@ class Answered:
     complete: bool
     too_large: bool
     seconds: float
+    second: bool = False  # by the second upstream: that says nothing of keys at the first
     elsewhere: bool = False  # by another upstream than the one that the key names
 
     @property

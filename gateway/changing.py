@@ -8,7 +8,7 @@ from starlette.types import Message
 from cache.errors import CacheFault
 from gateway.account import Trail
 from gateway.epochs import Epochs, log
-from gateway.errors import UpstreamUnreachable
+from gateway.errors import UpstreamError
 from gateway.exchange import Exchange, announced, read, streamed
 from gateway.forward import Body
 from gateway.modelchange import BODY_BYTES_MAX, Change, began
@@ -33,8 +33,8 @@ class Changes:
             await self._relay.forward(_staying(exchange), announced(body, uploaded), trail)
             changed = trail.status is None or began(trail.status)
             seen = trail.error is None and not change.returns_early
-        except UpstreamUnreachable:
-            changed = False
+        except UpstreamError as error:
+            changed = not error.nothing_sent
             raise
         finally:
             with anyio.CancelScope(shield=True):

@@ -6,6 +6,7 @@ after that it ends as the stream ends that it follows.
 """
 
 import functools
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import assert_never
@@ -25,8 +26,10 @@ from gateway.estimate import estimate, missing
 from gateway.exchange import Exchange, while_connected
 from gateway.headers import Raw
 from gateway.plan import Follow
-from gateway.question import Alone, Fresh, Question
+from gateway.question import Alone, Fresh, Question, Reply
 from gateway.serve import hit_headers, serve
+
+log = logging.getLogger("lookalike")
 
 _TOOLS = ("tools", "functions")
 
@@ -56,8 +59,10 @@ class Following:
         dialect, question, uploaded = follow.storing.dialect, follow.storing.question, anyio.Event()
         uploaded.set()
         acting = await self._actors.facing(dialect, trail, asking, trail.rung)
-        with follow.crowd.seat(_takes_pieces(question)) as seat, trail.stage("follow", self._monotonic):
-            rules = _Rules(self._actors, acting)
+        rules = _Rules(self._actors, acting)
+        # A stream that the rules hold until it is whole is better had whole: until then its client can go elsewhere.
+        takes_pieces = _takes_pieces(question) and (acting is None or acting.is_live)
+        with follow.crowd.seat(takes_pieces) as seat, trail.stage("follow", self._monotonic):
             times = self._clock, self._monotonic
             follower = _Follower(exchange, follow.crowd, seat, question, asking, rules, trail, self._account, *times)
             work = functools.partial(follower.run, self._settings.coalesce_wait_s, self._settings.read_timeout_s)
@@ -130,7 +135,7 @@ class _Follower:
         self._account = account
         self._clock = clock
         self._fresh = Fresh(secrets.token_hex(12), int(clock()))
-        self._retelling = Retelling(crowd.dialect, crowd.question, question, self._fresh)
+        self._retelling: Retelling | None = None
         self._begun = False  # the client has something
 
     async def run(self, wait_s: float, upstream_wait_s: float) -> _Fate:
@@ -143,10 +148,9 @@ class _Follower:
             if self._seat.fell_behind:
                 return _Cut("client-too-slow") if self._begun else Alone.LEADER_UNCACHEABLE
             if (piece := self._seat.take()) is not None:
-                try:
-                    await self._tell(self._retelling.feed(piece))
-                except ValueError:
+                if (told := self._retold(piece)) is None:
                     return _CUT_SHORT if self._begun else Alone.LEADER_UNCACHEABLE
+                await self._tell(told)
             elif end is not None:
                 return await self._ended(end)
             else:
@@ -155,6 +159,19 @@ class _Follower:
                 if waited.cancelled_caught:
                     self._crowd.stalled()
                     return _CUT_SHORT if self._begun else Alone.LEADER_STALLED
+
+    def _retold(self, piece: bytes) -> bytes | None:
+        """A piece of the stream as this client gets it; None if that cannot be made of it."""
+        crowd = self._crowd
+        try:
+            if self._retelling is None:
+                self._retelling = Retelling(crowd.dialect, crowd.question, self._question, self._fresh)
+            return self._retelling.feed(piece)
+        except ValueError:
+            return None
+        except Exception:  # ours, and never the client's trouble
+            log.exception("a stream could not be told to another client")
+            return None
 
     async def _tell(self, told: bytes) -> None:
         if told and not self._begun:
@@ -172,15 +189,22 @@ class _Follower:
             case Whole(reply, shared):
                 if self._question.needs_usage and reply.chunks and shared.usage.tokens_out is None:
                     return Alone.LEADER_UNCOUNTED
-                dialect, question = self._crowd.dialect, self._question
-                rendered = capture.render(dialect, question, dialect.renew(reply, question, self._fresh))
-                self._estimate(end)
-                rendered = self._rules.served(rendered, question.stream, self._trail)
+                try:
+                    rendered = self._rendered(reply)
+                    self._estimate(end)
+                except Exception:  # ours, and never the client's trouble
+                    log.exception("an answer could not be told to another client")
+                    return Alone.LEADER_UNCACHEABLE
                 self._account.ending(self._trail)
                 await serve(self._exchange.send, rendered, self._trail, self._name, self._clock())
                 return shared
             case _:
                 assert_never(end)
+
+    def _rendered(self, reply: Reply) -> Rendered:
+        dialect, question = self._crowd.dialect, self._question
+        rendered = capture.render(dialect, question, dialect.renew(reply, question, self._fresh))
+        return self._rules.served(rendered, question.stream, self._trail)
 
     async def _ended(self, end: End) -> _Fate:
         """The stream that was begun, ended as it ended for the client that leads."""

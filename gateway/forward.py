@@ -108,7 +108,7 @@ class Upstream:
         ending()
         await (client.end() if complete else client.break_off())
         elsewhere = second and not self._same
-        return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds, elsewhere)
+        return Answered(status, fields, tap.taken(), complete, tap.too_large, seconds, second, elsewhere)
 
     async def _answered(self, outgoing: Outgoing) -> tuple[httpx.Response, Endpoint]:
         """The head of the first's reply; or of the second's, where the first was not reached at all, or is in trouble

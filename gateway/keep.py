@@ -130,7 +130,7 @@ class Keeper:
             )
             small = len(answered.body) <= ON_LOOP_BYTES and not answered.is_coded
             reply = read() if small else await self._workers.run(read)
-            if self._acceptances is not None:
+            if self._acceptances is not None and not answered.second:
                 self._acceptances.heard(storing.claim, reply, storing.answered_s)
             refused = isinstance(reply, Reply) and storing.keep and bool(storing.refuses and storing.refuses(reply))
             storing.crowd.read(Unstored.BY_RULE if refused else reply, answered)

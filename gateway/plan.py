@@ -190,7 +190,7 @@ class Planner:
             await self._settled(storing, terms)
         with self._joining.lookout(storing) as lookout:
             with trail.stage("look", self._monotonic):
-                found = await self._look(storing, terms, wishes)
+                found = await self._look(storing, terms, renews=not wishes.only_if_cached)
             self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
             if not self._epochs.holds(question.model, epoch):
                 raise NotCacheable(Bypass.MODEL_CHANGING)
@@ -208,7 +208,8 @@ class Planner:
                 case _:
                     assert_never(found)
             forward = replace(forward, stand_in=self._stand_in(storing, terms, wishes, trail))
-            if not isinstance(found, Miss) or wishes.only_if_cached or not self._may_join(storing):
+            alone = not isinstance(found, Miss) or wishes.only_if_cached
+            if alone or trail.doubt is Doubt.KEY_UNVERIFIED or not self._may_join(storing):
                 return forward
             joined = await self._joining.joined(lookout, storing, terms)
             return Follow(lookout.flight(joined.entry), joined, storing, forward) if joined else forward
@@ -233,9 +234,14 @@ class Planner:
             return unfit(entry, storing.question, wishes, self._clock(), stale_s)
 
         async def find(trouble: str) -> Serve | None:
-            lenient = replace(terms, fit=fit, over=never)
-            found = await self._look(storing, lenient, wishes)  # and so by every rule there is for looking
-            serve = None if isinstance(found, Miss) else await self._serve(found, storing, terms, trail)
+            lenient, serve = replace(terms, fit=fit, over=never), None
+            allowance = self._patience.allowance()
+            with anyio.move_on_after(allowance.seconds) as waited:
+                # By every rule there is for looking; but an upstream that fails renews nobody's key.
+                found = await self._look(storing, lenient, renews=False)
+                if not isinstance(found, Miss) and self._epochs.holds(storing.question.model, storing.epoch):
+                    serve = await self._serve(found, storing, terms, trail)
+            self._patience.told(allowance, overran=waited.cancelled_caught)
             if serve is not None:
                 trail.stood_in(trouble, self._clock())
             return serve
@@ -260,14 +266,14 @@ class Planner:
         """Stored answers are kept for a while past their time."""
         return not entry.fresh(self._clock())
 
-    async def _look(self, storing: Storing, terms: Terms, wishes: Wishes) -> Found:
+    async def _look(self, storing: Storing, terms: Terms, renews: bool) -> Found:
         """What there is for this request. A credential that the upstream has not accepted lately gets no answer; of
         answers that are not its own, it does not even learn whether there is one."""
         store, asked, claim = self._store, storing.asked, storing.claim
         if self._is_stranger(claim):
             return Miss(Doubt.KEY_UNVERIFIED)
         found = await climb(store, asked, storing.looks, terms, self._workers.run)
-        if isinstance(found, Miss) or self._acceptances.vouched(claim, ahead=not wishes.only_if_cached):
+        if isinstance(found, Miss) or self._acceptances.vouched(claim, ahead=renews):
             return found
         return Miss(Doubt.KEY_UNVERIFIED)
 

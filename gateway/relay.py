@@ -79,7 +79,7 @@ class Relay:
             case Answered(complete=False):
                 trail.error = "upstream-cut-short"
             case Answered():
-                if acting is not None:
+                if acting is not None and trail.error is None:
                     self._actors.delivered(acting, trail)
             case Exception():
                 kept_from = reading is not None and reading.keep and not isinstance(outcome, Superseded)

@@ -28,6 +28,7 @@ _DISK_BYTES = 6 * 2**20
 @dataclass
 class Report:
     what: str
+    asked: int = 0
     answered: int = 0
     hits: int = 0
     illegal: list[str] = field(default_factory=list)
@@ -46,14 +47,14 @@ async def full(world: World, upstream: Upstream, url: str, folder: Path, request
         filler = folder / "store" / "filler"
         asks = _plain(world)
         await _asked(islice(asks, requests // 4), world, upstream, gateway, report)
-        await gateway.quiet()
+        await gateway.counted(report.asked)
         _fill(filler)
         await _asked(islice(asks, requests // 2), world, upstream, gateway, report)
-        await gateway.quiet()
+        await gateway.counted(report.asked)
         failed = gateway.stats()["not_stored"].get("store-fault", 0)
         filler.unlink()
         await _asked(islice(asks, requests // 4), world, upstream, gateway, report)
-        await gateway.quiet()
+        await gateway.counted(report.asked)
         report.not_stored = gateway.stats()["not_stored"]
         if not failed:
             report.wrong.append("the disk was not full")
@@ -71,14 +72,14 @@ async def unwritable(world: World, upstream: Upstream, url: str, folder: Path, r
     with Gateway(url, folder) as gateway:
         asks = _plain(world)
         await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
-        await gateway.quiet()
+        await gateway.counted(report.asked)
         before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
-        await gateway.quiet()
+        await gateway.counted(report.asked)
         failed = gateway.stats()["not_stored"].get("store-fault", 0)
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, before)
         await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
-        await gateway.quiet()
+        await gateway.counted(report.asked)
         report.not_stored = gateway.stats()["not_stored"]
         if not failed:
             report.wrong.append("writes went through")
@@ -95,6 +96,7 @@ async def _asked(asks: Iterator[Ask], world: World, upstream: Upstream, gateway:
 
         async def one_after_another() -> None:
             for one in asks:
+                report.asked += 1
                 came = await ask(client, gateway.url, world, one)
                 verdict = judge(one, came, upstream)
                 report.answered += came.ended and came.status == 200

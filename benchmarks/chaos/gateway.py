@@ -37,7 +37,6 @@ class Gateway:
         self._given = folder / "victim.json"
         self._given.write_text(json.dumps(given | {"settings": common | settings}))
         self._process: subprocess.Popen[bytes] | None = None
-        self._idle: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -57,8 +56,6 @@ class Gateway:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the gateway did not start; see {self.folder / 'log.jsonl'}")
             time.sleep(0.05)
-        # The least of a while: what asked whether it is ready may not be gone yet.
-        self._idle = min((self.held() for _ in range(10) if not time.sleep(0.05)), key=lambda held: held["tasks"])
 
     @property
     def pid(self) -> int:
@@ -102,9 +99,9 @@ class Gateway:
         found: dict[str, Any] = json.loads(heard)
         return found
 
-    async def quiet(self) -> None:
-        """Until what is under way, such as storing answers that clients have, is done."""
-        while self.held()["tasks"] > self._idle["tasks"]:  # noqa: ASYNC110 - another process's tasks
+    async def counted(self, requests: int) -> None:
+        """Until so many requests are over, the storing of their answers included."""
+        while self.stats()["requests"] < requests:  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.2)
 
     def end_faults(self) -> None:

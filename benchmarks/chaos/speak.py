@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from benchmarks.chaos.world import DIALECTS, Ask
+from benchmarks.chaos.world import DIALECTS, NOBODY, Ask
 
 Object = dict[str, Any]
 _TOKEN = re.compile(rb"<([a-z0-9]+\|[^<>]*?)>")
@@ -24,8 +24,9 @@ def path(ask: Ask) -> str:
 
 def headers(ask: Ask) -> dict[str, str]:
     streams = {"x-dashscope-sse": "enable"} if ask.stream and ask.key.dialect == "dashscope" else {}
-    own = {"authorization": f"Bearer sk-{ask.key.tenant}", "content-type": "application/json"}
-    return {**own, **streams, **ask.wishes, "x-chaos": str(ask.number)}
+    own = {"content-type": "application/json"}
+    key = {} if ask.key.tenant == NOBODY else {"authorization": f"Bearer sk-{ask.key.tenant}"}
+    return {**own, **key, **streams, **ask.wishes, "x-chaos": str(ask.number)}
 
 
 def body(ask: Ask, picture: str) -> bytes:

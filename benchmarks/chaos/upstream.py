@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import h11
 
-from benchmarks.chaos.world import DIALECTS, Key, World
+from benchmarks.chaos.world import DIALECTS, NOBODY, Key, World
 from tests.fakes.asgi import Seen
 from tests.fakes.servers.base import Server
 from tests.fakes.servers.dashscope import DashScopeServer, InferenceServer
@@ -130,7 +130,7 @@ class Upstream:
         [file] = {base64.b64decode(found) for found in _PICTURE.findall(body)}
         [about] = set(_PROMPT.findall(body))
         model = json.loads(body).get("model", "")
-        tenant = fields["authorization"].removeprefix("Bearer sk-")
+        tenant = fields.get("authorization", NOBODY).removeprefix("Bearer sk-")
         return Key(tenant, dialect, model, about.decode(), self._world.price_of[hashlib.sha256(file).digest()])
 
     def _reply(self, dialect: str, request: h11.Request, fields: dict[str, str], body: bytes, token: str) -> "_Reply":

@@ -25,6 +25,7 @@ DIALECTS = {
     "dashscope": "/api/v1/services/aigc/multimodal-generation/generation",
     "service-inference": "/api/v1/services/qwen-vl-8b/inference",
 }
+NOBODY = "nobody"  # a tenant without any key
 BUFFERED_ONLY = frozenset({"service-inference"})
 _COPIES = ("png", "jpeg90", "jpeg75", "webp90", "small")
 _WISHES: tuple[tuple[float, dict[str, str]], ...] = (
@@ -66,7 +67,7 @@ class World:
         self._random = random.Random(seed)
         picked = self._random.sample(range(10_000), prices)
         self.prices = [f"{price // 100:02}.{price % 100:02}" for price in picked]
-        self.tenants = [f"tenant{number}" for number in range(tenants)]
+        self.tenants = [f"tenant{number}" for number in range(tenants)] or [NOBODY]
         self.prompts = [f"Question-{number}" for number in range(prompts)]
         self._leaving = leaving
         self._files = {(price, copy): drawn(price, copy) for price in self.prices for copy in _COPIES}

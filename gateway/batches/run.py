@@ -32,7 +32,7 @@ from gateway.bulk.ask import Asker, Pacer, Stopped, wait_unless
 from gateway.bulk.engine import Engine, too_many
 from gateway.bulk.items import Answer, BadInput, Failure, GaveUp, Item, Posted, Refused, Result
 from gateway.bulk.journal import Journal
-from gateway.errors import UpstreamUnreachable
+from gateway.errors import Overloaded, UpstreamBusy, UpstreamDown, UpstreamUnreachable
 
 log = logging.getLogger("lookalike")
 
@@ -40,6 +40,8 @@ Fields = tuple[tuple[bytes, bytes], ...]
 # An upstream that is down is asked again after so long, twice as long each time.
 _PAUSE_S: Final = 15.0
 _PAUSE_MOST_S: Final = 600.0
+# Nothing was asked: the line is still to be.
+_NOT_ASKED: Final = frozenset(one.code for one in (UpstreamUnreachable, UpstreamDown, UpstreamBusy, Overloaded))
 _EXPIRED: Final = Failure("batch_expired", "the batch's 24 hours were over before this line was asked")
 _CANCELLED: Final = Failure("batch_cancelled", "the batch was cancelled before this line was asked")
 
@@ -152,7 +154,7 @@ class Run:
             except Refused as refused:
                 self._refused = refused.failure  # what is true of this line is true of all that are left
                 return refused.failure
-        if isinstance(result, Failure) and result.code == UpstreamUnreachable.code:
+        if isinstance(result, Failure) and result.code in _NOT_ASKED:
             raise GaveUp(result.message)
         return result
 

@@ -74,11 +74,11 @@ class Outbox:
 
     def publish(self, event: Event) -> None:
         """Take an event, from any thread. Neither waits nor raises."""
-        try:
-            for message in messages(event, f"evt_{secrets.token_hex(12)}", self._prompts):
+        for message in messages(event, f"evt_{secrets.token_hex(12)}", self._prompts):
+            try:
                 self._take(message)
-        except Exception:
-            log.exception("an event could not be taken")
+            except Exception:
+                log.exception("an event could not be taken")
 
     def report(self) -> dict[str, Any]:
         """What waits, and what became of the rest since the start, by webhook. From any thread."""

@@ -85,7 +85,7 @@ def test_in_calm_weather_everybody_who_stays_gets_his_answer_and_many_get_it_fro
 @pytest.mark.slow
 def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
     async def run() -> None:
-        world = World(6, prices=8, prompts=8, leaving=0.0)
+        world = World(6, prices=8, prompts=8, tenants=0, leaving=0.0)
         upstream = Upstream(world, 7, trouble=0.0, delay_s=0.0)
         toll = await killed(world, upstream, await upstream.start(), tmp_path, times=2, seed=8, clients=4)
         await upstream.stop()

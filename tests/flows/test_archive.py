@@ -43,6 +43,14 @@ def report(said: Said) -> dict[str, Any]:
     return json.loads(said.stdout)
 
 
+@pytest.fixture(autouse=True)
+def keys_are_proved(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the upstream had accepted every key a moment ago: what these tests are about comes after that."""
+    if "unproved" not in request.keywords:
+        monkeypatch.setattr("gateway.acceptance.Acceptances.accepted", lambda self, claim: True)
+        monkeypatch.setattr("gateway.acceptance.Acceptances.vouched", lambda self, claim, ahead=True: True)
+
+
 @pytest.fixture
 def upstream() -> Iterator[str]:
     with serving(FakeUpstream()) as url:
@@ -258,3 +266,12 @@ def test_an_import_killed_anywhere_leaves_whole_entries_and_is_run_again(upstrea
     with gateway(upstream, new) as stage:
         assert [only_cached(stage, card(price)) for price in ("48.20", *OTHERS)] == ["exact"] * 4
         assert httpx.get(f"{stage.gateway}/cache/health?check=store").json()["store"]["wrong"] == []
+
+
+@pytest.mark.unproved
+def test_on_the_new_machine_a_key_is_proved_by_its_first_request(upstream: str, archive: Path, tmp_path: Path):
+    lookalike("import", str(archive), "--store", str(tmp_path / "new"))
+    with gateway(upstream, tmp_path / "new") as stage:
+        assert only_cached(stage, FILE) == "key-unverified"
+        send(stage, card(OTHERS[0]))
+        assert only_cached(stage, FILE) == "exact"
