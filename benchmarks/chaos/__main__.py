@@ -128,7 +128,10 @@ async def _disks(given: argparse.Namespace, folder: Path) -> bool:
         place.mkdir()
         report = await run(world, upstream, await upstream.start(), place, given.requests)
         await upstream.stop()
-        print(f"{report.what}: {report.answered} answered, {report.hits} of them hits; not stored: {report.not_stored}")
+        print(
+            f"{report.what}: {report.answered} answered, {report.hits} of them hits; "
+            f"{report.faults} answers could not be stored"
+        )
         for line in (*report.illegal[:10], *report.wrong[:10]):
             print("WRONG", line)
         sound = sound and report.is_sound

@@ -58,7 +58,7 @@ async def _load_until_killed(
 
     async def one_after_another() -> None:
         while not killed.is_set():
-            # Nothing that is asked anew although it is stored: then its answer would take the place of an acknowledged one.
+            # Nothing that is asked anew although it is stored: its answer would take the place of an acknowledged one.
             one = replace(next(asks), wishes={}, stream=False)
             came = await ask(client, gateway.url, world, one)
             toll.answers += came.ended

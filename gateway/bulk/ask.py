@@ -133,13 +133,14 @@ def read_reply(path: str, response: httpx.Response, seconds: float) -> Result:
 
 
 def cache_of(field: str) -> tuple[str, str | None]:
-    """What our member of Cache-Status (RFC 9211) says: (exact, pixel, near, miss or bypass; the reason of no hit)."""
+    """What our member of Cache-Status (RFC 9211) says: (exact, pixel, near, miss or bypass; the reason of no hit). The
+    answer to another request in flight is a hit: it was not paid for."""
     for member in field.split(","):
         name, *given = (part.strip() for part in member.split(";"))
         if name == CACHE_NAME:
             parameters = dict(part.partition("=")[::2] for part in given)
             detail = parameters.get("detail")
-            if "hit" in parameters:
+            if "hit" in parameters or parameters.get("collapsed") == "":
                 return detail or "exact", None
             return ("bypass" if parameters.get("fwd") == "bypass" else "miss"), detail
     return "bypass", "no-gateway"

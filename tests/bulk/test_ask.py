@@ -143,6 +143,8 @@ async def test_whoever_waits_for_an_attempt_is_let_go_when_all_is_to_stop():
     [
         ("lookalike; hit; ttl=10; detail=near", ("near", None)),
         ("lookalike; fwd=miss; detail=first-asked", ("miss", "first-asked")),
+        ("lookalike; fwd=miss; collapsed; detail=near", ("near", None)),
+        ("lookalike; fwd=miss; collapsed=?0; detail=first-asked", ("miss", "first-asked")),
         ("lookalike; fwd=bypass; detail=picture-by-reference", ("bypass", "picture-by-reference")),
         ("lookalike; fwd=request; detail=no-cache", ("miss", "no-cache")),
         ("edge; hit, lookalike; fwd=stale; detail=stale", ("miss", "stale")),
