@@ -197,9 +197,15 @@ def test_without_a_key_there_is_nothing_to_wait_for(opened: Open, turnstile: Tur
     assert len(turnstile.called) == LINES
 
 
-def test_while_the_upstream_cannot_be_reached_a_batch_waits(opened: Open, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("status", "code"), [(502, "upstream_unreachable"), (503, "upstream_down"), (503, "upstream_busy")]
+)
+def test_while_the_upstream_cannot_be_reached_a_batch_waits(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+):
     monkeypatch.setattr("gateway.batches.run._PAUSE_S", 0.001)
-    down = Failing(status=502, error={"code": "upstream_unreachable", "message": "down"}, failures=5)
+    monkeypatch.setattr("gateway.backoff._BASE_S", 0.001)
+    down = Failing(status=status, error={"code": code, "message": "down"}, failures=30)
     with opened(down) as (_, client):
         batch = over(client, create(client, *lines()))
 

@@ -180,6 +180,26 @@ async def test_the_same_question_many_times_at_once_is_one_call(scene: Scene) ->
     assert (stats["latency"]["hit"]["count"], stats["latency"]["collapsed"]["count"], stats["stored"]) == (0, 20, 1)
 
 
+@pytest.mark.parametrize("options", [{}, STREAM])
+async def test_a_fault_of_ours_while_telling_a_follower_sends_it_to_the_upstream(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
+) -> None:
+    def broken(*given: Any) -> Any:
+        raise RuntimeError("a bug of ours")
+
+    caplog.set_level("CRITICAL")
+    monkeypatch.setattr("gateway.follow.capture.render", broken)
+    monkeypatch.setattr("gateway.follow.Retelling.feed", broken)
+    leader, follower = Client(scene, options=options), Client(scene, options=options)
+    async with anyio.create_task_group() as tasks:
+        await led(scene, leader, [follower], tasks)
+        scene.upstream.open = math.inf
+
+    assert leader.answered()
+    assert follower.answered()
+    assert scene.upstream.calls == 2
+
+
 async def test_a_burst_of_the_same_question_is_one_call(scene: Scene) -> None:
     clients = [Client(scene, options=STREAM) for _ in range(20)]
     scene.upstream.open = 0

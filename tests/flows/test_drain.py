@@ -21,7 +21,7 @@ from gateway.server import server
 from tests.fakes.asgi import lifespan
 from tests.fakes.pictures import card
 from tests.fakes.upstream import FakeUpstream
-from tests.flows.conftest import Stage, serving
+from tests.flows.conftest import Build, Stage, serving
 from tests.flows.test_passthrough import eventually, question
 from tests.flows.test_restart import ask, process, ready
 
@@ -234,3 +234,17 @@ def test_only_what_may_change_does_and_the_rest_is_named(caplog: pytest.LogCaptu
     assert json.loads(live.settings.prices["m"].model_dump_json())["currency"] == "EUR"
     assert "changed: prices" in caplog.text
     assert "upstream, port" in caplog.text
+
+
+def test_rules_that_need_what_the_gateway_was_not_started_with_change_nothing(build: Build) -> None:
+    running = build().app.state.running
+    hook = {"name": "late", "url": "http://127.0.0.1:9/", "secret": "0123456789abcdef"}
+    read = Settings(
+        upstream=running.settings.upstream,
+        webhooks=[hook],
+        rules=[{"name": "r", "contains": ["x"], "notify": ["late"]}],
+    )
+    with pytest.raises(ValueError, match='there is no webhook "late"'):
+        running.reload(read)
+
+    assert running.rulebook.rules == ()

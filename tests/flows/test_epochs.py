@@ -154,3 +154,11 @@ def test_a_change_that_nobody_can_read_passes_as_it_came_and_is_about_every_mode
 
     assert said.json()["body_bytes"] == len(body)
     assert entries(stage) == []
+
+
+def test_a_gateway_that_does_not_even_try_to_reach_the_upstream_retires_nothing(build: Any):
+    stage = build(upstream="http://127.0.0.1:9", breaker_failures=1, breaker_open_s=60, connect_retries=0)
+    assert post(stage, "/api/pull", {"model": "m"}).status_code == 502
+    assert post(stage, "/api/pull", {"model": "m"}).status_code == 503  # the breaker is open
+
+    assert stage.stats()["epochs"] == {"retired": 0, "changing": []}
