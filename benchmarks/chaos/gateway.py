@@ -18,7 +18,7 @@ import httpx
 from benchmarks.chaos.victim import resident
 
 _START_S = 60.0
-_STOP_S = 60.0
+_STOP_S = 120.0
 
 
 class Gateway:
