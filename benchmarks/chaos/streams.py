@@ -43,7 +43,7 @@ async def streamed(world: World, upstream: Upstream, gateway: Gateway, streams: 
             while True:
                 if upstream.connections > crowd.at_once:
                     crowd.at_once = upstream.connections
-                    crowd.during = await asyncio.to_thread(gateway.held)
+                    crowd.during = gateway.held()
                 await asyncio.sleep(1.0)
 
         async with asyncio.TaskGroup() as tasks:

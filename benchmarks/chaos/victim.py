@@ -60,7 +60,10 @@ async def serve(settings: Settings, given: dict[str, Any]) -> None:
             "connections": len(listening.server_state.connections),
             "faults": {name: chance.happened for name, chance in chances.items()},
         }
-        pipe = os.open(given["note"], os.O_WRONLY)
+        try:
+            pipe = os.open(given["note"], os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # whoever asked has gone
+            return
         os.write(pipe, json.dumps(held).encode() + b"\n")
         os.close(pipe)
 
