@@ -76,24 +76,28 @@ def decode(data: bytes) -> View:
     magic, width, height, hides_writing, steps = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("not evidence of this version")
-    if max(size := _announced(data)) > VIEW_SIDE_MAX or size[0] > width or size[1] > height:
-        raise ValueError("evidence of an impossible size")
+    rgb = _decoded(data[_HEADER.size :], (width, height))
+    return View(as_bytes(rgb), width, height, _steps_of(steps), hides_writing)
+
+
+def _decoded(file: bytes, most: tuple[int, int]) -> Rgb:
+    """The picture in `file`, which may be no larger than `most`. Its header is read first: OpenCV would make room for
+    a gigapixel before anybody could refuse. PNG is left to Pillow altogether: OpenCV believes later headers, too."""
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8, offset=_HEADER.size), _AS_IT_LIES)
-    except cv2.error as error:
+        with Image.open(BytesIO(file), formats=_FORMATS) as image:
+            size = image.size
+            if max(size) > VIEW_SIDE_MAX or size[0] > most[0] or size[1] > most[1]:
+                raise ValueError("evidence of an impossible size")
+            if image.format == "PNG":
+                return np.asarray(image.convert("RGB"))
+        bgr = cv2.imdecode(np.frombuffer(file, np.uint8), _AS_IT_LIES)
+    except ValueError:
+        raise
+    except Exception as error:  # Pillow raises anything at all on a broken file
         raise ValueError("evidence that does not decode") from error
     if bgr is None or bgr.shape[1::-1] != size:
         raise ValueError("evidence that does not decode")
-    return View(as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), width, height, _steps_of(steps), hides_writing)
-
-
-def _announced(data: bytes) -> tuple[int, int]:
-    """Its (width, height) by its header alone: OpenCV would make room for a gigapixel before anybody could refuse."""
-    try:
-        with Image.open(BytesIO(data[_HEADER.size :]), formats=_FORMATS) as image:
-            return image.size
-    except Exception as error:  # Pillow raises anything at all on a broken file
-        raise ValueError("evidence that does not decode") from error
+    return as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
 def _pack(view: View, rgb: Rgb, form: _Form) -> bytes:

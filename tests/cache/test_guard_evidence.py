@@ -1,5 +1,6 @@
 """What is kept on disk of a picture serves as well as the picture, and nothing else is taken for it."""
 
+import base64
 from io import BytesIO
 
 import numpy as np
@@ -141,3 +142,24 @@ def test_flat_stripes_and_ramps_never_raise() -> None:
     for one in pictures:
         for other in pictures:
             assert isinstance(guard.compare(view(one), view(other)), Same if one is other else Different)
+
+
+# Found by fuzzing: a PNG of 120 x 90 whose later chunks made OpenCV take four gigabytes.
+LATER_HEADERS = (
+    b"iVBORw0KGgoAAAANSUhEUgAAAHgAAABaCAIAAAD8YgW48QATtklEQVR4Xu2c+VMVVxbHg49VQFtbW1tbW1tbW1tbW1tbW1tbW1tb",
+    b"W1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tb",
+    b"W1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tb",
+    b"W1tbW1tbW1tbf1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1s=",
+)
+
+
+def test_a_png_is_never_shown_to_a_decoder_that_believes_later_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*given: object) -> None:
+        raise AssertionError("OpenCV was asked")
+
+    kept = guard.encode(view(page()))
+    monkeypatch.setattr("cache.guard.evidence.cv2.imdecode", asked)
+
+    assert guard.decode(kept).rgb.shape[:2] == page().size[::-1]
+    with pytest.raises(ValueError, match="does not decode"):
+        guard.decode(kept[: kept.index(b"\x89PNG")] + base64.b64decode(b"".join(LATER_HEADERS)))
