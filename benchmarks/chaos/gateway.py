@@ -90,8 +90,10 @@ class Gateway:
         try:
             os.kill(self.pid, signal.SIGUSR1)
             heard = b""
+            waiting = select.poll()
+            waiting.register(pipe, select.POLLIN)
             while not heard.endswith(b"\n"):
-                if not select.select([pipe], [], [], _START_S)[0]:
+                if not waiting.poll(_START_S * 1000):
                     raise RuntimeError("the gateway does not say what it holds")
                 heard += os.read(pipe, 4096)
         finally:
