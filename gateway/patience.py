@@ -1,7 +1,7 @@
 """How long a request waits for the cache before it goes on without it. Pure; time comes from the given clock.
 
 Some that overran, shortly after each other, show that something is stuck: for a while the others wait for hardly
-anything, so that a dead disk costs each of them milliseconds; one at a time is let through with full patience, to see
+anything, so that a dead disk costs each of them half a second; one at a time is let through with full patience, to see
 whether it is over.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-# What a lookup takes that is answered from memory.
-SHORT_S: Final = 0.25
+# Enough for what is answered from memory, on a machine that is busy, too.
+SHORT_S: Final = 0.5
 PAUSE_S: Final = 5.0
 OVERRUNS: Final = 3  # within that time
 

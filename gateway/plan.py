@@ -128,7 +128,6 @@ class Planner:
         elsewhere_s = settings.fetch_timeout_s if settings.fetching() else 0.0
         elsewhere_s += settings.coalesce_look_s if settings.coalesce else 0.0
         self._patience = Patience(settings.lookup_timeout_s + elsewhere_s, monotonic)
-        self._embedder_patience = Patience(settings.embed_timeout_s, monotonic)
         joins = settings.coalesce and watch is None
         self._joining = Joining(settings, store, workers, flights, clock, monotonic, epochs, joins)
         self.hits = Hits()
@@ -184,14 +183,12 @@ class Planner:
         if wishes.no_cache:
             trail.requested = "no-cache"
             return forward
-        waiting = self._embedder_patience.allowance()
-        terms = self._terms(question, demand, wishes, waiting.seconds, stage)
+        terms = self._terms(question, demand, wishes, stage)
         with trail.stage("look", self._monotonic):
             await self._settled(storing, terms)
         with self._joining.lookout(storing) as lookout:
             with trail.stage("look", self._monotonic):
                 found = await self._look(storing, terms, renews=not wishes.only_if_cached)
-            self._embedder_patience.told(waiting, overran=found == Miss(Doubt.EMBEDDER_BUSY))
             if not self._epochs.holds(question.model, epoch):
                 raise NotCacheable(Bypass.MODEL_CHANGING)
             if not wishes.no_store:  # nor is anything kept for people to look at
@@ -255,12 +252,13 @@ class Planner:
     def _stages(self, trail: Trail) -> Stage:
         return lambda name: trail.stage(name, self._monotonic)
 
-    def _terms(self, question: Question, demand: Demand, wishes: Wishes, embed_s: float, stage: Stage) -> Terms:
+    def _terms(self, question: Question, demand: Demand, wishes: Wishes, stage: Stage) -> Terms:
         def fit(entry: Entry) -> Doubt | None:
             return unfit(entry, question, wishes, self._clock())
 
         limit = self._settings.limit(demand.scrutiny)
-        return Terms(_RUNGS[demand.mode], demand.threshold, fit, embed_s, limit, stage, self._is_over)
+        timeout_s = self._settings.embed_timeout_s
+        return Terms(_RUNGS[demand.mode], demand.threshold, fit, timeout_s, limit, stage, self._is_over)
 
     def _is_over(self, entry: Entry) -> bool:
         """Stored answers are kept for a while past their time."""
