@@ -55,7 +55,7 @@ def stormed(folder: Path, faults: float, trouble: float) -> Tale:
         world = World(3, prices=4, prompts=1, tenants=2)
         upstream = Upstream(world, 4, trouble)
         with Gateway(await upstream.start(), folder, 5, faults, read_timeout_s=2.0) as gateway:
-            tale = await storm(world.asks(250), world, upstream, gateway, clients=6)
+            tale = await storm(world.asks(150), world, upstream, gateway, clients=6)
             assert gateway.wrong() == []
         await upstream.stop()
         return tale
@@ -68,7 +68,7 @@ def test_a_storm_with_faults_everywhere_gives_nobody_a_wrong_answer(tmp_path: Pa
     tale = stormed(tmp_path, faults=0.01, trouble=0.2)
 
     assert tale.illegal == []
-    assert tale.verdicts[Verdict.RIGHT] > 100
+    assert tale.verdicts[Verdict.RIGHT] > 60
     assert sum(tale.after["faults"].values()) > 0
     assert tale.after["tasks"] <= tale.before["tasks"]
     assert tale.after["connections"] == 0
@@ -79,7 +79,7 @@ def test_in_calm_weather_everybody_who_stays_gets_his_answer_and_many_get_it_fro
     tale = stormed(tmp_path, faults=0.0, trouble=0.0)
 
     assert set(tale.verdicts) <= {Verdict.RIGHT, Verdict.LEFT}
-    assert tale.hits["exact"] + tale.hits["pixel"] + tale.hits["near"] > 10
+    assert tale.hits["exact"] + tale.hits["pixel"] + tale.hits["near"] > 5
 
 
 @pytest.mark.slow
@@ -129,14 +129,14 @@ def test_on_a_full_disk_everybody_is_answered(tmp_path: Path) -> None:
     async def run() -> disks.Report:
         world = World(13, prices=8, prompts=8, leaving=0.0)
         upstream = Upstream(world, 14, trouble=0.0, delay_s=0.0)
-        report = await disks.full(world, upstream, await upstream.start(), tmp_path, 80)
+        report = await disks.full(world, upstream, await upstream.start(), tmp_path, 60)
         await upstream.stop()
         return report
 
     report = asyncio.run(run())
 
     assert (report.illegal, report.wrong) == ([], [])
-    assert report.answered == 80
+    assert report.answered == 60
 
 
 def test_every_format_is_asked() -> None:

@@ -205,7 +205,7 @@ def test_while_the_upstream_cannot_be_reached_a_batch_waits(
 ):
     monkeypatch.setattr("gateway.batches.run._PAUSE_S", 0.001)
     monkeypatch.setattr("gateway.backoff._BASE_S", 0.001)
-    down = Failing(status=status, error={"code": code, "message": "down"}, failures=30)
+    down = Failing(status=status, error={"code": code, "message": "down"}, failures=5 if status == 502 else 15)
     with opened(down) as (_, client):
         batch = over(client, create(client, *lines()))
 
