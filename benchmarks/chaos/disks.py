@@ -8,9 +8,10 @@ import asyncio
 import resource
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -41,53 +42,51 @@ class Report:
 
 
 async def full(world: World, upstream: Upstream, url: str, folder: Path, requests: int) -> Report:
-    """The store outgrows the disk while requests come; then room is made, and storing goes on."""
-    report = Report("full disk")
+    """The store's disk is filled while requests come; then room is made again."""
+    filler = folder / "store" / "filler"
     with small_disk(folder), Gateway(url, folder) as gateway:
-        filler = folder / "store" / "filler"
-        asks = _plain(world)
-        await _asked(islice(asks, requests // 4), world, upstream, gateway, report)
-        await gateway.counted(report.asked)
-        _fill(filler)
-        await _asked(islice(asks, requests // 2), world, upstream, gateway, report)
-        await gateway.counted(report.asked)
-        failed = gateway.metric(*_FAULTS)
-        filler.unlink()
-        await _asked(islice(asks, requests // 4), world, upstream, gateway, report)
-        await gateway.counted(report.asked)
-        report.faults = gateway.metric(*_FAULTS)
-        if not failed:
-            report.wrong.append("the disk was not full")
-        if report.faults > failed:
-            report.wrong.append("answers are not stored although there is room again")
-        report.wrong += gateway.wrong()
-        gateway.stop()
-        report.wrong += await _checked(folder)
-    return report
+        report = Report("full disk")
+        return await _through(
+            report, gateway, world, upstream, folder, requests // 3, lambda: _fill(filler), filler.unlink
+        )
 
 
 async def unwritable(world: World, upstream: Upstream, url: str, folder: Path, requests: int) -> Report:
     """No write goes through any more, under a running gateway; then they do again."""
-    report = Report("disk without writes")
     with Gateway(url, folder) as gateway:
-        asks = _plain(world)
-        await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
+        report = Report("disk without writes")
+        limit = partial(resource.prlimit, gateway.pid, resource.RLIMIT_FSIZE)
+        before = limit()
+        stop = partial(limit, (0, resource.RLIM_INFINITY))
+        return await _through(report, gateway, world, upstream, folder, requests // 3, stop, partial(limit, before))
+
+
+async def _through(
+    report: Report,
+    gateway: Gateway,
+    world: World,
+    upstream: Upstream,
+    folder: Path,
+    each: int,
+    begin: Callable[[], object],
+    end: Callable[[], object],
+) -> Report:
+    """As many requests before the trouble, in it, and after it."""
+    asks, failed = _plain(world), []
+    for change in (None, begin, end):
+        if change is not None:
+            change()
+        await _asked(islice(asks, each), world, upstream, gateway, report)
         await gateway.counted(report.asked)
-        before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
-        await gateway.counted(report.asked)
-        failed = gateway.metric(*_FAULTS)
-        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, before)
-        await _asked(islice(asks, requests // 3), world, upstream, gateway, report)
-        await gateway.counted(report.asked)
-        report.faults = gateway.metric(*_FAULTS)
-        if not failed:
-            report.wrong.append("writes went through")
-        if report.faults > failed:
-            report.wrong.append("answers are not stored although writes go through again")
-        report.wrong += gateway.wrong()
-        gateway.stop()
-        report.wrong += await _checked(folder)
+        failed.append(gateway.metric(*_FAULTS))
+    before, meanwhile, report.faults = failed
+    if meanwhile == before:
+        report.wrong.append("everything could be stored in the midst of it")
+    if report.faults > meanwhile:
+        report.wrong.append("answers are not stored although it is over")
+    report.wrong += gateway.wrong()
+    gateway.stop()
+    report.wrong += await _checked(folder)
     return report
 
 
