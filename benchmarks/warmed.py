@@ -87,12 +87,15 @@ def drawn(folder: Path, pictures: int, seed: int) -> dict[str, str]:
 
 def warm(url: str, folder: Path, workers: int) -> None:
     command = [sys.executable, "-m", "gateway", "warm", str(folder), "--prompt", PROMPT, "--model", MODEL]
-    flags = ["--gateway", url, "--concurrency", str(workers), "--embedder", "dct"]
+    journal = str(folder.parent / "warm.journal")  # a run that was broken off must not be found again
+    flags = ["--gateway", url, "--concurrency", str(workers), "--embedder", "dct", "--journal", journal]
     environment = os.environ | {"OPENAI_API_KEY": KEY}
     begun = time.monotonic()
     said = subprocess.run([*command, *flags], capture_output=True, text=True, check=False, env=environment)
     print(said.stdout[-1500:], said.stderr[-500:] if said.returncode else "", sep="")
     print(f"lookalike warm: exit status {said.returncode}, {time.monotonic() - begun:.0f} s with {workers} workers")
+    if said.returncode:
+        raise SystemExit("the cache is not warm, so there is nothing to measure")
 
 
 def ask_again(url: str, folder: Path, prices: dict[str, str], workers: int, seed: int) -> None:
