@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 BATCH_MAX: Final = 8
 # A batch that takes this long hangs: who comes after it is not kept waiting, until it has ended after all.
 STUCK_S: Final = 10.0
+# A load that broke (no memory, a bad disk) is tried again after this long, and ever more rarely.
+_RELOAD_FIRST_S, _RELOAD_MAX_S = 30.0, 600.0
 # A batch takes about a second; only a download is longer, and that must not hold up a shutdown.
 CLOSE_GRACE_S: Final = 5.0
 
@@ -46,12 +48,19 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There will be no embedder in this process."""
+    """What was asked for cannot be had: there will be no embedder in this process."""
 
     why: str
 
 
-State = Loading | Ready | Failed
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Loading broke, which need not be for good: it is tried again. Every request is a miss meanwhile."""
+
+    why: str
+
+
+State = Loading | Ready | Failed | Broken
 
 
 class Embedded(NamedTuple):
@@ -76,9 +85,11 @@ class EmbeddingService:
         load: Callable[[], Loaded],
         *,
         batch_max: int = BATCH_MAX,
+        reload_s: float = _RELOAD_FIRST_S,
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._load = load
+        self._reload_s = reload_s
         self._monotonic = monotonic
         self._batch_max = batch_max
         self._changed = threading.Condition()  # guards everything below
@@ -88,7 +99,7 @@ class EmbeddingService:
         self._closed = False
         self._begun_s: float | None = None  # when the batch in hand was taken
         self._faults = 0
-        self._settled: Future[State] = Future()  # done when the state is final: Ready or Failed
+        self._settled: Future[State] = Future()  # done when loading has ended for the first time
         self._stopped: Future[None] = Future()
 
     @property
@@ -116,7 +127,7 @@ class EmbeddingService:
             self._thread.start()
 
     async def ready(self) -> State:
-        """Waits until loading has ended one way or the other."""
+        """Waits until loading has ended one way or the other; what it broke at is tried again later."""
         return await asyncio.shield(asyncio.wrap_future(self._settled))
 
     async def embed(self, pictures: Sequence[RGB]) -> Embedded | None:
@@ -156,7 +167,7 @@ class EmbeddingService:
 
     def _run(self) -> None:
         try:
-            embedder = self._loaded()
+            embedder = self._loaded_at_last()
             while embedder is not None and (batch := self._take()):
                 self._begun_s = begun_s = self._monotonic()
                 answers = _work(embedder, batch, self._batch_max)
@@ -171,8 +182,18 @@ class EmbeddingService:
         finally:
             self._stopped.set_result(None)
 
-    def _loaded(self) -> Embedder | None:
-        state: State
+    def _loaded_at_last(self) -> Embedder | None:
+        """None if there will be none, or the service was closed."""
+        pause_s = self._reload_s
+        while isinstance(state := self._loaded(), Broken):
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closed, pause_s):
+                    return None
+            pause_s = min(2 * pause_s, _RELOAD_MAX_S)
+        return state.embedder if isinstance(state, Ready) else None
+
+    def _loaded(self) -> Ready | Failed | Broken:
+        state: Ready | Failed | Broken
         try:
             loaded = self._load()
             state = Ready(loaded.embedder, loaded.note, loaded.caution)
@@ -180,25 +201,24 @@ class EmbeddingService:
             state = Failed(str(error))
         except Exception as error:  # a bug in a loader leaves a gateway without near hits, not a dead one
             log.exception("loading the embedder broke")
-            state = Failed(f"{type(error).__name__}: {error}")
+            state = Broken(f"{type(error).__name__}: {error}")
         with self._changed:
-            self._settle(state)
             if self._closed:
-                return None
+                return Failed("closed")  # which close() has said
+            self._settle(state)
         match state:
             case Ready(embedder, note, caution):
                 for words in filter(None, (note, caution)):
                     log.warning("embedder: %s", words)
                 log.info("embedder ready: %s", embedder.space.key)
-                return embedder
             case Failed(why):
                 log.warning("no embedder, hence no near hits: %s", why)
-        return None
+            case Broken(why):
+                log.warning("no embedder for now, hence no near hits; it is tried again: %s", why)
+        return state
 
-    def _settle(self, state: Ready | Failed) -> None:
-        """The lock is held. After close nothing else may become of it."""
-        if self._closed:
-            state = Failed("closed")
+    def _settle(self, state: Ready | Failed | Broken) -> None:
+        """The lock is held."""
         self._state = state
         if not self._settled.done():
             self._settled.set_result(state)

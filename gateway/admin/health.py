@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from cache.errors import CacheFault
-from embeddings.batching import EmbeddingService, Failed, Loading, Ready, State
+from embeddings.batching import Broken, EmbeddingService, Failed, Loading, Ready, State
 from gateway import disk
 from gateway.config import Settings
 
@@ -82,6 +82,8 @@ def _problems(
     problems = [f"the {name} upstream fails, and is not asked for a moment (its breaker is open)" for name in down]
     if isinstance(embedding.state, Failed):
         problems.append(f"no near hits: {embedding.state.why}")
+    if isinstance(embedding.state, Broken):
+        problems.append(f"no near hits for now, loading the embedder is tried again: {embedding.state.why}")
     if embedding.is_stuck:
         problems.append("no near hits: the embedder has not come back from its last pictures")
     if room is not None and room["free_bytes"] < _FREE_BYTES_MIN:
@@ -111,5 +113,7 @@ def describe(state: State) -> dict[str, Any]:
             return facts | ({"fallback": note} if note else {}) | ({"caution": caution} if caution else {})
         case Failed(why=why):
             return {"state": "failed", "near_hits": False, "why": why}
+        case Broken(why=why):
+            return {"state": "broken", "near_hits": False, "why": why}
         case _:
             assert_never(state)

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from cache.forget import Showing, Sought, showing
 from cache.marks import Marks
 from cache.stores.base import Kept
-from embeddings.batching import Failed, Loading
+from embeddings.batching import Broken, Failed, Loading
 from gateway.admin.entries import TENANT_DIGITS_LEAST
 from gateway.admin.replies import Problem, body, read
 from gateway.admin.selection import Selection, newest_first
@@ -99,7 +99,7 @@ async def _sought(request: Request, picture: Picture) -> tuple[Sought, list[str]
         note = f"the file cannot be read as a picture here ({error.why}): it was looked for by its bytes only"
         return Sought(marks.file(picture.digest), None, None, None), [note]
     notes = [] if views else ["its colours have no plain rendering: it was looked for by bytes and pixels only"]
-    if isinstance(state, Failed):
+    if isinstance(state, Failed | Broken):
         notes.append(f"there is no embedder ({state.why}): it was looked for by bytes and pixels only")
     elif views and embedded is None:
         raise Problem(503, "embedder_busy", "the embedder did not answer: ask again", _SOON)

@@ -144,7 +144,7 @@ def look_over(health: Object, warms: bool) -> str | None:
     if warms and health.get("mode") == Mode.OFF:
         raise BadInput('the mode of the gateway is "off": it would keep nothing of what is asked')
     embedder = health.get("embedder") or {}
-    if embedder.get("state") == "failed":
+    if embedder.get("state") in ("failed", "broken"):
         return f"the gateway has no embedder, so nothing will be found again by likeness: {embedder.get('why')}"
     return None
 

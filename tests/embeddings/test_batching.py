@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embeddings.base import RGB, EmbedderFault, EmbedderUnavailable, Loaded, Space, Vectors
-from embeddings.batching import STUCK_S, EmbeddingService, Failed, Loading, Ready
+from embeddings.batching import STUCK_S, Broken, EmbeddingService, Failed, Loading, Ready
 
 pytestmark = pytest.mark.anyio
 DIM = 4
@@ -126,11 +126,38 @@ async def test_what_cannot_be_had_is_failed_with_the_reason(caplog: pytest.LogCa
     assert "no weights; use dct" in caplog.text
 
 
-async def test_a_loader_that_breaks_is_failed_too(caplog: pytest.LogCaptureFixture) -> None:
-    async with running(lambda: [][0]) as service:
-        assert await service.ready() == Failed("IndexError: list index out of range")
+async def test_a_loader_that_breaks_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    tries = iter((MemoryError("no room"), IndexError("nor here"), None))
+    loaded = threading.Event()
+
+    def load() -> Loaded:
+        if error := next(tries):
+            raise error
+        loaded.set()
+        return Loaded(Slow())
+
+    service = EmbeddingService(load, reload_s=0.01)
+    service.start()
+    try:
+        assert await service.ready() == Broken("MemoryError: no room")
+        assert await asyncio.to_thread(loaded.wait, 10)
+        while not isinstance(service.state, Ready):
+            await asyncio.sleep(0)
+        assert await service.embed([picture(1)]) is not None
+    finally:
+        await service.close()
 
     assert "Traceback" in caplog.text
+    assert "nor here" in caplog.text
+
+
+async def test_close_does_not_wait_for_the_next_try() -> None:
+    async with running(lambda: [][0]) as service:  # whose next try would come after half a minute
+        assert isinstance(await service.ready(), Broken)
+        assert await service.embed([picture(1)]) is None
+        await asyncio.wait_for(service.close(), 5)
+
+        assert service.state == Failed("closed")
 
 
 async def test_a_fallback_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
