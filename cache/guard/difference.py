@@ -7,7 +7,7 @@ never a mean: a changed digit is a thousandth of a picture.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,8 +34,12 @@ _LIMITS_COARSE = (1.2, 1.1, 1.0)  # scales 2, 3, 4
 _COLOUR_LIMITS = ((1.0, 2.4, 0.7, 1.6), (2.5, 0.95, 0.33, 1.0), (6.0, 0.85, 0.25, 0.75))
 _HALVING_SIGMA = 2.0
 _COLOUR_FLOOR, _COLOUR_SHARE = 4.0, 0.2
-Chroma = NDArray[np.float32]  # (h, w, 2)
 _GREY = 128.0  # of a channel without colour
+
+
+class Chroma(NamedTuple):
+    red: Plane
+    blue: Plane
 
 
 class Peak(NamedTuple):
@@ -103,10 +107,10 @@ def colour_scales(stored: Rgb, asked: Rgb) -> Iterator[Scale]:
     have = 0.0
     for sigma, limit, quiet, per_noise in _COLOUR_LIMITS:
         if have >= _HALVING_SIGMA:  # so smooth already that half the pixels hold it, at a tenth of the cost
-            mine, other, sigma, have = _half(mine), _half(other), sigma / 2, have / 2
+            mine, other, sigma, have = _each(_half, mine), _each(_half, other), sigma / 2, have / 2
         step = math.sqrt(sigma * sigma - have * have)  # blurs add up in squares
-        mine, other, have = smooth(mine, step), smooth(other, step), sigma
-        away = _length(as_plane(cv2.subtract(mine, other)))
+        mine, other, have = _each(smooth, mine, step), _each(smooth, other, step), sigma
+        away = _length(Chroma(*map(cv2.subtract, mine, other)))
         allowed = cv2.addWeighted(cv2.max(_length(mine), _length(other)), _COLOUR_SHARE, away, 0, _COLOUR_FLOOR)
         found = as_plane(cv2.divide(away, allowed))
         noise = _noise(found)
@@ -153,8 +157,12 @@ def _levels(plane: Plane) -> NDArray[np.uint8]:
 def _chroma(rgb: Rgb) -> Chroma:
     """At half the size, where 4:2:0 keeps all it keeps."""
     half = cv2.cvtColor(_half(rgb), cv2.COLOR_RGB2YCrCb)
-    pairs = cv2.merge((cv2.extractChannel(half, 1), cv2.extractChannel(half, 2)))
-    return as_plane(np.subtract(pairs, np.float32(_GREY), dtype=np.float32))
+    red, blue = (np.subtract(cv2.extractChannel(half, which), np.float32(_GREY), dtype=np.float32) for which in (1, 2))
+    return Chroma(red, blue)
+
+
+def _each(change: Callable[..., Plane], colours: Chroma, *arguments: float) -> Chroma:
+    return Chroma(change(colours.red, *arguments), change(colours.blue, *arguments))
 
 
 def _half(image: NDArray[Any]) -> NDArray[Any]:
@@ -162,5 +170,5 @@ def _half(image: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _length(pairs: Chroma) -> Plane:
-    return as_plane(cv2.magnitude(cv2.extractChannel(pairs, 0), cv2.extractChannel(pairs, 1)))
+def _length(colours: Chroma) -> Plane:
+    return as_plane(cv2.magnitude(colours.red, colours.blue))

@@ -15,7 +15,7 @@ Gray = NDArray[np.uint8]  # (h, w)
 Plane = NDArray[np.float32]  # (h, w), grey levels 0..255 or a difference of them
 Levels = NDArray[np.uint8]  # Rgb or Gray
 
-_NEARLY_ZERO = 1e-4
+_NEARLY_ZERO, _LOWER = 1e-4, 0.8
 
 
 def as_bytes(image: Any) -> NDArray[np.uint8]:
@@ -54,10 +54,11 @@ def near_top(values: NDArray[np.float32], share: float) -> float:
     """The value that `share` of all values, none of them negative, reach or exceed."""
     flat = values.ravel()
     rank = max(1, int(flat.size * share))
-    # Selecting is slow among equal values, and most differences are 0: only the upper ones are looked through.
+    # Selecting is slow among many and among equal values, and most differences are small: only the upper ones are
+    # looked through, and no more of them than it takes.
     bound = float(flat.max())
     while bound > _NEARLY_ZERO:
-        bound /= 2
+        bound *= _LOWER
         upper = flat[flat >= bound]
         if upper.size >= rank:
             return float(np.partition(upper, upper.size - rank)[upper.size - rank])

@@ -77,6 +77,7 @@ def _sigma_towards(sharp: Plane, power: float, target: float) -> float:
 
 
 def _gradient_energy(plane: Plane) -> float:
-    down = as_plane(cv2.subtract(plane[1:], plane[:-1]))
-    across = as_plane(cv2.subtract(plane[:, 1:], plane[:, :-1]))
-    return sum(float(cv2.norm(d, cv2.NORM_L2SQR)) / max(1, d.size) for d in (down, across))
+    height, width = plane.shape
+    down = cv2.norm(plane[1:], plane[:-1], cv2.NORM_L2SQR) / max(1, (height - 1) * width)
+    across = cv2.norm(plane[:, 1:], plane[:, :-1], cv2.NORM_L2SQR) / max(1, height * (width - 1))
+    return float(down + across)

@@ -5,7 +5,7 @@ channel close to common ones. The fit trusts flat pixels (blur and ringing do no
 is present alike (a page is 95 % one tone), and ignores what does not fit (a changed object must not be learnt).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -29,7 +29,7 @@ _UNTOUCHED_LEVELS = 1.5  # mean difference over all tones, in the worst channel,
 _EXPLAINED_LEVELS = 0.8  # ... below which no gamma needs to be tried
 _CLEARLY, _CLEARLY_LEVELS = 0.9, 0.05  # a less plain edit must leave this share of what a plainer one does, and less
 _WELL_LEVELS = 3.0  # mean difference of all pixels, edges too, that a good fit leaves
-_GAMMAS = (0.8, 0.84, 0.88, 0.92, 0.96, 1.04, 1.08, 1.12, 1.17, 1.23)
+_BRIGHTER, _DARKER = (0.96, 0.92, 0.88, 0.84, 0.8), (1.04, 1.08, 1.12, 1.17, 1.23)
 # Levels at which a channel counts as clipped, what compression adds there, and what a clipped pixel still counts for.
 _CLIP_BRIGHT, _CLIP_DARK, _CLIP_SLACK, _EXPLAINED_TRUST = 250, 4, 4, 0.05
 _FLAT_LEVELS = 20.0  # local range at which a pixel is trusted a quarter
@@ -227,8 +227,18 @@ def _gamma(colours: Rows, target: Row, trust: Row) -> float:
     plain = loss(1.0)
     if plain < _EXPLAINED_LEVELS:
         return 1.0
-    best, gamma = min((loss(gamma), gamma) for gamma in _GAMMAS)
+    best, gamma = min(_downhill(loss, plain, side) for side in (_DARKER, _BRIGHTER))
     return gamma if best < 0.9 * plain - 0.1 else 1.0
+
+
+def _downhill(loss: Callable[[float], float], so_far: float, gammas: tuple[float, ...]) -> tuple[float, float]:
+    """The least loss, and where: tried one after the other as long as each is better than the one before."""
+    best = so_far, 1.0
+    for gamma in gammas:
+        if (now := loss(gamma)) >= best[0]:
+            break
+        best = now, gamma
+    return best
 
 
 def _line(mine: Row, other: Row, trust: Row, gain_near: float = 1.0, pull: float = 60.0) -> tuple[float, float]:
