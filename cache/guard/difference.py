@@ -110,7 +110,7 @@ def colour_scales(stored: Rgb, asked: Rgb) -> Iterator[Scale]:
             mine, other, sigma, have = _each(_half, mine), _each(_half, other), sigma / 2, have / 2
         step = math.sqrt(sigma * sigma - have * have)  # blurs add up in squares
         mine, other, have = _each(smooth, mine, step), _each(smooth, other, step), sigma
-        away = _length(Chroma(*map(cv2.subtract, mine, other)))
+        away = _length(Chroma(*(as_plane(cv2.subtract(*pair)) for pair in zip(mine, other, strict=True))))
         allowed = cv2.addWeighted(cv2.max(_length(mine), _length(other)), _COLOUR_SHARE, away, 0, _COLOUR_FLOOR)
         found = as_plane(cv2.divide(away, allowed))
         noise = _noise(found)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cache.guard.kernel import fit_kernel
-from cache.guard.pixels import Gray, Plane, as_plane, smooth
+from cache.guard.pixels import Gray, Plane, smooth
 
 # Sigma in pixels. Blurring the sharper picture by more than this would blur a changed stroke away with it.
 BLUR_SIGMA_MAX = 1.3
