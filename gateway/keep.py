@@ -16,6 +16,7 @@ from cache.keys import Asked
 from cache.lookup import Embedded
 from cache.marks import Marks
 from cache.stores.base import Clock, Store
+from cache.verdict import Doubt
 from embeddings.base import EmbedderFault
 from gateway import capture
 from gateway.acceptance import Acceptances
@@ -157,6 +158,9 @@ class Keeper:
         return reply
 
     async def _store_answer(self, storing: Storing, reply: Reply, answered: Answered, trail: Trail) -> None:
+        if trail.doubt is Doubt.KEY_UNVERIFIED and await self._is_held(storing):
+            trail.unstored = Unstored.HELD_ALREADY
+            return
         record = await self._record(storing, reply, answered)
         with self._epochs.storing(storing.question.model, storing.epoch) as may:
             if not may:
@@ -165,6 +169,11 @@ class Keeper:
             with trail.stage("store", self._monotonic):
                 await self._store.put(record)
         trail.stored, trail.evidence_bytes = record.entry.id, tuple(map(len, record.evidence))
+
+    async def _is_held(self, storing: Storing) -> bool:
+        """Whether these very bytes have an answer. It may be one that somebody checked and imported."""
+        entry = await self._store.exact(storing.asked.exact)
+        return entry is not None and entry.fresh(storing.answered_s)
 
     async def _record(self, storing: Storing, reply: Reply, answered: Answered) -> Record:
         looks = storing.looks

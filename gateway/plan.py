@@ -224,7 +224,7 @@ class Planner:
     def _stand_in(self, storing: Storing, terms: Terms, wishes: Wishes, trail: Trail) -> StandIn[Serve] | None:
         """The same lookup once more if the upstream fails, and then past an answer's time; None if it may not be."""
         stale_s = staleness(self._settings.stale_if_error_s, wishes)
-        if not stale_s:
+        if not stale_s and trail.doubt is not Doubt.KEY_UNVERIFIED:  # a key that is proved ahead of time loses no hit
             return None
 
         def fit(entry: Entry) -> Doubt | None:

@@ -67,6 +67,7 @@ class Unstored(StrEnum):
     PICTURE_UNREADABLE = "picture-unreadable-here"  # the upstream read it, we could not
     BY_RULE = "refused-by-rule"  # one of the operator's rules says so
     MODEL_CHANGED = "model-changed"  # while it was asked
+    HELD_ALREADY = "held-already"  # it was asked to prove a key only: the answer that there is stands
     BUSY = "busy"  # more answers wait to be stored than the machine keeps up with
     STORE_FAULT = "store-fault"
 

@@ -47,7 +47,9 @@ def take(stage: Stage, *args: str, file: str = "known.csv", status: int = 0, **e
 
 def asked(stage: Stage, file: bytes, key: str = KEY, **more: Any) -> httpx.Response:
     fields = {"authorization": f"Bearer {key}"}
-    return httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(file) | more, headers=fields)
+    reply = httpx.post(f"{stage.gateway}/v1/chat/completions", json=question(file) | more, headers=fields)
+    stage.stats()  # waits for what is being stored
+    return reply
 
 
 def test_known_answers_are_found_by_the_requests_that_clients_send(stage: Stage):
@@ -70,6 +72,17 @@ def test_known_answers_are_found_by_the_requests_that_clients_send(stage: Stage)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "known: 48.20"
     assert outcome(asked(stage, OTHER, temperature=0.5)) == "exact"
     assert outcome(asked(stage, FILE, key="sk-another")) == "first-asked"
+
+
+@pytest.mark.unproved
+def test_the_call_that_proves_a_key_leaves_the_known_answer(stage: Stage):
+    take(stage)
+    first, again = asked(stage, FILE), asked(stage, FILE)
+
+    assert outcome(first) == "key-unverified"
+    assert "known" not in first.text
+    assert "known: 48.20" in again.text
+    assert stage.stats()["not_stored"] == {"held-already": 1}
 
 
 def test_nothing_of_it_is_counted_and_no_token_is_invented(stage: Stage, tmp_path: Path):

@@ -100,6 +100,19 @@ def test_the_upstreams_word_counts_for_an_hour_and_outlives_a_restart(upstream: 
         assert [told(send(stage, ALICE)) for _ in range(2)] == ["key-unverified", "hit"]
 
 
+def test_proving_a_busy_key_ahead_of_time_loses_no_hit_where_the_upstream_fails(
+    upstream: str, tmp_path: Path, clock: Clock
+):
+    with gateway(upstream, tmp_path, clock) as stage:
+        assert "48.20" in send(stage, ALICE).text
+        clock.now_s += 3_500  # of 3,600: now and then one is sent ahead
+        failing = ALICE | {"x-fake": "status=503"}
+        assert [told(send(stage, failing)) for _ in range(2)] == ["hit", "hit"]
+
+        clock.now_s += 200
+        assert send(stage, failing).status_code == 503  # a key that is not proved gets nothing
+
+
 def test_who_has_no_key_has_nothing_to_prove(upstream: str, tmp_path: Path, clock: Clock):
     with gateway(upstream, tmp_path, clock) as stage:
         send(stage, {})
