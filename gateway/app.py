@@ -25,7 +25,6 @@ from gateway.admission import Admission
 from gateway.batches.desk import FOLDER, Desk
 from gateway.batches.endpoints import Endpoints
 from gateway.batchlimits import limits_of
-from gateway.changing import Changes
 from gateway.config import Settings
 from gateway.crowd import Crowd
 from gateway.epochfile import EPOCHS_FILE, EpochFile
@@ -33,12 +32,10 @@ from gateway.epochs import Epochs
 from gateway.fetch.fetcher import Fetcher
 from gateway.fetch.resolver import Resolve, SystemResolver
 from gateway.fingerprint import Workers
-from gateway.follow import Following
 from gateway.forward import Upstream
 from gateway.gather import Gatherer
 from gateway.hits import Hits
 from gateway.judgements import JUDGEMENTS_FILE, Judgements
-from gateway.keep import Keeper
 from gateway.known import KnownAnswers, note
 from gateway.labelling import Labelling
 from gateway.labels.ask import Labels
@@ -55,10 +52,8 @@ from gateway.make import (
     wall_clock,
 )
 from gateway.metrics import Metrics, State
-from gateway.plan import Planner
 from gateway.question import Mode
 from gateway.receive import Gateway
-from gateway.relay import Relay
 from gateway.reload import Live
 from gateway.rules import known as known_names
 from gateway.rules.book import Rulebook
@@ -70,6 +65,7 @@ from gateway.tracing import Tracing
 from gateway.watch import Watch
 from gateway.webhooks.figures import Waiting
 from gateway.webhooks.outbox import WEBHOOKS_FILE, Outbox
+from gateway.wiring import Ground, Side, put_together
 
 log = logging.getLogger("lookalike")
 
@@ -175,32 +171,23 @@ def create_app(
     acceptances = Acceptances(file_beside(settings, ACCEPTED_FILE), clock, tenants.longest_trust_s)
     epochs_file = file_beside(settings, EPOCHS_FILE)
     epochs = Epochs(store, EpochFile(epochs_file) if epochs_file else None, clock, monotonic)
-    parts = store, embedding, workers, gatherer
-    clocks = clock, monotonic
-    planner = Planner(settings, *parts, flights, *clocks, epochs, watch, acceptances=acceptances)
-    keeper = Keeper(settings, store, Workers(settings.workers), monotonic, epochs, watch, acceptances)
     outbox = Outbox(settings.webhooks, file_beside(settings, WEBHOOKS_FILE), clock)
     metrics.watch(Waiting(outbox.report))
     labels = Labels(settings.classifiers, settings.upstream, file_beside(settings, LABELS_FILE), store.secret())
-    rulebook = Rulebook(settings.rules)
-    labelling = Labelling(labels, outbox, _late(ledger, metrics))
-    actors = Actors(rulebook, outbox, labelling, settings.reply_bytes_max, clock)
-    relay = Relay(settings, upstream, keeper, flights, account, actors, tenants, acceptances, *clocks)
+    rulebook, labelling = Rulebook(settings.rules), Labelling(labels, outbox, _late(ledger, metrics))
     album = Album(settings.cache_dir / ALBUM_FILE if settings.store == "embedded" else None)
-    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, *clocks)
-    changes, following = Changes(relay, epochs), Following(settings, account, actors, *clocks)
-    ways = planner, relay, following, changes
-    gateway = Gateway(settings, upstream, *ways, account, actors, sightings, tenants, *clocks, admission, tracing)
-    batches = make_batches(settings, gateway, store, *clocks)
+    sightings = Sightings(album, store, settings.keeps_thumbnails, settings.ttl_s, clock, monotonic)
+    ground = Ground(
+        settings, store, embedding, workers, gatherer, epochs, acceptances, admission, clock=clock, monotonic=monotonic
+    )
+    acting = outbox, labelling, settings.reply_bytes_max, clock
+    traffic = Side(upstream, account, Actors(rulebook, *acting), tenants, flights, True, watch, sightings, tracing)
+    gateway, hits = put_together(ground, traffic)
     # What an operator brings in proves no key, meets no rule, and is no part of the statistics or of the shadow log.
-    known, noting = Upstream(settings, monotonic, KnownAnswers()), Account(live.prices(), *clocks, (note,))
-    apart = Flights[Crowd]()
-    taking = Planner(settings, *parts, apart, *clocks, epochs, acceptances=acceptances)
-    kept = Keeper(settings, store, Workers(settings.workers), monotonic, epochs)
-    told, believed = Actors(Rulebook(()), outbox, labelling, settings.reply_bytes_max, clock), tenants.believed()
-    storing = Relay(settings, known, kept, apart, noting, told, believed, acceptances, *clocks)
-    ways = taking, storing, Following(settings, noting, told, *clocks), Changes(storing, epochs)
-    importer = Gateway(settings, known, *ways, noting, told, None, believed, *clocks, admission)
+    known, noting = Upstream(settings, monotonic, KnownAnswers()), Account(live.prices(), clock, monotonic, (note,))
+    brought = Side(known, noting, Actors(Rulebook(()), *acting), tenants.believed(), Flights[Crowd](), proves=False)
+    importer, _ = put_together(ground, brought)
+    batches = make_batches(settings, gateway, store, clock, monotonic)
 
     running = Running(
         live=live,
@@ -219,7 +206,7 @@ def create_app(
         flights=flights,
         access=access,
         audit=audit,
-        hits=planner.hits,
+        hits=hits,
         judgements=judgements,
         batches=batches,
         acceptances=acceptances,
