@@ -5,7 +5,6 @@ loop; only the writing is done by another thread.
 """
 
 import logging
-import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ import anyio.to_thread
 import orjson
 from pydantic import TypeAdapter
 
+from cache.files import write_whole
 from cache.stores.base import Clock
 from gateway.question import Reply, Unstored
 from gateway.tenants import Caller, Claim
@@ -129,11 +129,7 @@ class Acceptances:
         if self._file is None or data is None:
             return
         try:
-            new = self._file.with_suffix(".new")
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            new.replace(self._file)
+            write_whole(self._file, data)
         except OSError as error:  # all that is lost by it is a call for each key after a restart
             self._changed = True
             log.warning("which keys the upstream accepted could not be written: %s", error)

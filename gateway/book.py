@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from gateway.disk import set_aside
 from gateway.tally import Tally
 
 log = logging.getLogger("lookalike")
@@ -73,7 +74,7 @@ class Book:
         if file is not None:
             log.warning("the ledger %s cannot be read: %s; it is set aside, counting from zero", file, damage)
             try:
-                _set_aside(file)
+                set_aside(file)
                 return cls(file)
             except (OSError, sqlite3.Error, Damaged) as error:
                 log.warning("the ledger %s cannot be replaced: %s; it is kept in memory", file, error)
@@ -192,10 +193,3 @@ def _tally(counts: bytes) -> Tally:
     if not isinstance(read, dict) or not all(type(count) is int for count in read.values()):
         raise Damaged("counts that are no counts")
     return Counter(read)
-
-
-def _set_aside(file: Path) -> None:
-    """The one set aside before it is replaced. Raises OSError."""
-    file.replace(file.with_name(f"{file.name}.damaged"))
-    for suffix in ("-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)

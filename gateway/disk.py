@@ -1,4 +1,4 @@
-"""Room on the store's disk."""
+"""The disk of the store: its room, and databases on it that cannot be read."""
 
 import shutil
 from pathlib import Path
@@ -10,3 +10,10 @@ def free_bytes(directory: Path) -> int:
         return shutil.disk_usage(directory).free
     except OSError:
         return 0
+
+
+def set_aside(database: Path) -> None:
+    """Move an SQLite file out of the way; the one that was set aside before it is replaced. Raises OSError."""
+    database.replace(database.with_name(f"{database.name}.damaged"))
+    for suffix in ("-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)

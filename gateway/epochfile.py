@@ -1,7 +1,6 @@
 """What is known of changed models, as one small file beside the store. Blocking."""
 
 import logging
-import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from cache.entry import Entry
+from cache.files import write_whole
 from gateway.modelchange import EVERY, concerns, normal
 
 EPOCHS_FILE: Final = "epochs.json"
@@ -79,14 +79,4 @@ class EpochFile:
     def write(self, known: Known) -> None:
         """On disk when it returns. Raises OSError."""
         with self._writing:
-            new = self._path.with_suffix(".new")
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(orjson.dumps(known))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_whole(self._path, orjson.dumps(known))

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
+from cache.files import write_whole
 from gateway.bounds import lower_bound, upper_bound
 from gateway.question import Judgement
 
@@ -63,10 +64,8 @@ class Judgements:
         if self._file is None:
             return
         with self._writing:
-            new = self._file.with_suffix(".new")
             # Not asdict: it would rebuild each Counter by counting its pairs.
-            new.write_bytes(orjson.dumps({"right": self._counts.right, "wrong": self._counts.wrong}))
-            new.replace(self._file)
+            write_whole(self._file, orjson.dumps({"right": self._counts.right, "wrong": self._counts.wrong}))
 
     def _of(self, judgement: Judgement) -> Counter[str]:
         return self._counts.right if judgement is Judgement.RIGHT else self._counts.wrong

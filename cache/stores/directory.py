@@ -16,6 +16,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from cache.errors import StoreBusy, StoreFault
+from cache.files import sync, write_whole
 
 FORMAT = b"lookalike-store 3\n"
 SECRET_BYTES = 32
@@ -64,17 +65,17 @@ class Directory:
         try:
             if keeps and shows_nothing(self.path):
                 marker.unlink()
-                _sync(self.path)
+                sync(self.path)
             elif not keeps and not shows_nothing(self.path):
                 erase()
-                _write(marker, b"")
+                write_whole(marker, b"")
         except OSError as error:
             raise StoreFault(f"cannot use {self.path} as a store: {error}") from error
 
     def begin_with(self, secret: bytes) -> None:
         """Another secret in place of the one that this store was made with: for a store that holds nothing yet."""
         try:
-            _write(self.path / _SECRET, secret)
+            write_whole(self.path / _SECRET, secret)
         except OSError as error:
             raise StoreFault(f"cannot use {self.path} as a store: {error}") from error
         self.secret = secret
@@ -115,8 +116,8 @@ def _enter(path: Path) -> bytes:
             raise StoreFault(
                 f"{path} is not a store and not empty (it holds {strangers[0]!r}): choose another directory"
             )
-        _write(path / _SECRET, secrets.token_bytes(SECRET_BYTES))
-        _write(path / _FORMAT, FORMAT)
+        write_whole(path / _SECRET, secrets.token_bytes(SECRET_BYTES))
+        write_whole(path / _FORMAT, FORMAT)
     found = (path / _FORMAT).read_bytes()
     if found != FORMAT:
         raise StoreFault(
@@ -128,24 +129,3 @@ def _enter(path: Path) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise StoreFault(f"{path / _SECRET} is damaged or missing: move the directory away to start afresh")
     return secret
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or none, also after a power cut, and readable by the owner only."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    folder = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

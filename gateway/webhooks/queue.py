@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from gateway.disk import set_aside
 from gateway.webhooks.message import Message
 
 log = logging.getLogger("lookalike")
@@ -82,7 +83,7 @@ class Queue:
             log.warning("the webhook queue %s cannot be kept on disk: %s; it is in memory", file, error)
             return cls(None)
         try:
-            _set_aside(file)
+            set_aside(file)
             return cls(file)
         except (OSError, Unreadable, sqlite3.Error) as error:
             log.warning("the webhook queue %s cannot be replaced: %s; it is in memory", file, error)
@@ -227,10 +228,3 @@ def _prepare(rows: sqlite3.Connection) -> None:
         )
     except sqlite3.OperationalError as error:
         raise Unreadable(f"it is no queue: {error}") from error
-
-
-def _set_aside(file: Path) -> None:
-    """The one set aside before it is replaced. Raises OSError."""
-    file.replace(file.with_name(f"{file.name}.damaged"))
-    for suffix in ("-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
