@@ -5,6 +5,7 @@ atheris leads by coverage, and instruments what it imports: it comes first, the 
 
 import argparse
 import importlib
+import resource
 import sys
 import tempfile
 import time
@@ -77,6 +78,10 @@ def _run_atheris(name: str, minutes: float, seed: int, corpus: Path, found: Path
     atheris.Fuzz()  # ends the process
 
 
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--target", choices=TARGETS, required=True)
@@ -96,8 +101,10 @@ def main() -> None:
         load(given.target).run(given.input.read_bytes())
         print("held")
     elif given.engine == "seeded":
-        counts = run_seeded(load(given.target), given.seed, sys.maxsize, given.minutes * 60)
+        target, begun_mb = load(given.target), _peak_mb()
+        counts = run_seeded(target, given.seed, sys.maxsize, given.minutes * 60)
         print(f"{given.target}: {sum(counts.values()):,} inputs with seed {given.seed}, nothing found: {dict(counts)}")
+        print(f"memory at its peak: {begun_mb:.0f} MB before, {_peak_mb():.0f} MB in the end")
     else:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
             corpus = given.corpus or Path(folder)
