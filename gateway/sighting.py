@@ -37,7 +37,7 @@ class Compared:
 class Glimpse:
     """One request, as a line of a list."""
 
-    time_s: float  # Unix time at which it ended
+    time_s: float  # Unix time at which the client had its reply
     outcome: str  # exact, pixel, near, miss, bypass or error
     reason: str | None  # why it was no hit, in one word
     model: str | None

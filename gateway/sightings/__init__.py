@@ -88,9 +88,10 @@ class Sightings:
     def _saw(self, trail: Trail) -> None:
         if trail.dialect is None:  # lists of models and the like
             return
-        now_s = self._clock()
+        now_s, ran_s = self._clock(), self._monotonic()
+        ended_s = trail.ended_s or ran_s  # before now: an answer is stored after its client had it
         self._changed = True
-        self._recent.append(glimpse(trail, now_s, (trail.ended_s or self._monotonic()) - trail.started_s))
+        self._recent.append(glimpse(trail, now_s - (ran_s - ended_s), ended_s - trail.started_s))
         if trail.entry is not None:
             self._count(trail.entry.id, now_s)
         if trail.compared is not None:
@@ -176,8 +177,8 @@ class Sightings:
         return await anyio.to_thread.run_sync(work, limiter=self._thread)
 
     def recent(self) -> list[Glimpse]:
-        """The newest first."""
-        return list(reversed(self._recent))
+        """In the order in which clients had their replies, the newest first."""
+        return sorted(reversed(self._recent), key=lambda one: -one.time_s)
 
     def of(self, sight: Sight) -> list[Sighting]:
         """The newest first."""
@@ -253,9 +254,9 @@ class Sightings:
         self._album.close()
 
 
-def glimpse(trail: Trail, now_s: float, seconds: float) -> Glimpse:
+def glimpse(trail: Trail, time_s: float, seconds: float) -> Glimpse:
     return Glimpse(
-        time_s=now_s,
+        time_s=time_s,
         outcome=trail.outcome,
         reason=trail.reason,
         model=None if trail.model is None else trail.model[:_MODEL_MOST],

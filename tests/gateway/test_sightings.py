@@ -250,11 +250,19 @@ async def test_a_name_of_any_length_is_kept_short(opened: Open):
 async def test_requests_are_listed_the_newest_first_and_other_paths_are_not(opened: Open):
     kept = opened(await a_store())
     kept.saw(trail(doubt=Doubt.FIRST_ASKED, ended_s=1.5))
-    kept.saw(trail(bypass=Bypass.NO_PICTURE))
+    kept.saw(trail(bypass=Bypass.NO_PICTURE, ended_s=2.5))
     kept.saw(Trail("GET", "/v1/models", 0.0))
 
     assert [(one.outcome, one.reason) for one in kept.recent()] == [("bypass", "no-picture"), ("miss", "first-asked")]
     assert kept.recent()[1].seconds == 1.5
+
+
+async def test_a_request_whose_answer_took_long_to_store_is_listed_where_its_client_saw_it(opened: Open):
+    kept = opened(await a_store())
+    kept.saw(trail(bypass=Bypass.NO_PICTURE, ended_s=3.5))
+    kept.saw(trail(doubt=Doubt.FIRST_ASKED, ended_s=3.0))
+
+    assert [one.outcome for one in kept.recent()] == ["bypass", "miss"]
 
 
 async def test_a_judgement_stays_with_its_sighting(opened: Open):
