@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, JpegImagePlugin
 
 from cache import guard
 from cache.keys import digest_bytes
@@ -102,9 +102,9 @@ def view(picture: Picture, upright: Image.Image | None = None) -> guard.View | N
     with _opened(picture) as image:
         if image.mode not in _PLAIN_MODES:
             return None
-        steps = _steps(image)
+        steps, encoding = _steps(image), _encoding(image)
         if upright is not None and max(upright.size) < 2 * guard.VIEW_SIDE_MAX:
-            return guard.view_of(_rgb(upright), upright.size, steps)
+            return guard.view_of(_rgb(upright), upright.size, steps, encoding)
         full = image.size
         # JPEG decoders can scale while decoding, for a fraction of the cost; never below what the guard looks at.
         shrink = guard.VIEW_SIDE_MAX / max(image.size)
@@ -116,17 +116,38 @@ def view(picture: Picture, upright: Image.Image | None = None) -> guard.View | N
             full = upright.size
         elif _lies_on_its_side(image):
             full = _turned(full)
-        return guard.view_of(_rgb(upright), full, steps)
+        return guard.view_of(_rgb(upright), full, steps, encoding)
 
 
 def _steps(image: Image.Image) -> guard.Steps | None:
     """By how much a JPEG file rounds each frequency of its brightness. None for other files, and for pictures that
     EXIF turns: their blocks do not lie where the guard would look for them."""
-    tables: dict[int, Sequence[int]] = getattr(image, "quantization", {})
-    turned = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1) != 1
-    if 0 not in tables or len(tables[0]) != 64 or turned or image.mode not in ("L", "RGB"):
+    tables = _rounding(image)
+    return np.array(tables[0], np.float32).reshape(8, 8) if tables and _orientation(image) == 1 else None
+
+
+def _encoding(image: Image.Image) -> guard.Encoding | None:
+    """How a JPEG file was encoded, where Pillow can encode other pixels the same way."""
+    tables, is_grey = _rounding(image), image.mode == "L"
+    if not tables or image.info.get("adobe_transform") == 0:  # no brightness and colour, but red, green and blue
         return None
-    return np.array(tables[0], np.float32).reshape(8, 8)
+    sampling = 0 if is_grey else JpegImagePlugin.get_sampling(image)
+    if len(tables) > (1 if is_grey else 2) or sampling < 0:
+        return None
+    return guard.Encoding(tuple(map(tuple, tables.values())), sampling, is_grey, _orientation(image))
+
+
+def _rounding(image: Image.Image) -> dict[int, Sequence[int]]:
+    """The rounding tables of a JPEG file, brightness first; none for other files and other colour spaces."""
+    tables: dict[int, Sequence[int]] = getattr(image, "quantization", {})
+    known = image.mode in ("L", "RGB") and 0 in tables and all(len(table) == 64 for table in tables.values())
+    return dict(sorted(tables.items())) if known else {}
+
+
+def _orientation(image: Image.Image) -> int:
+    """How EXIF turns it: 1 (as it lies) to 8."""
+    number = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)  # PngImageFile's own would decode the pixels
+    return number if number in range(1, 9) else 1
 
 
 def rgb(upright: Image.Image) -> NDArray[np.uint8] | None:
@@ -158,7 +179,7 @@ def _lies_on_its_side(image: Image.Image) -> bool:
     """Whether EXIF rotation exchanges width and height, from the header."""
     if image.format == "TIFF":  # Pillow has turned its size already
         return False
-    return Image.Image.getexif(image).get(_ORIENTATION_TAG) in _TURNED  # PngImageFile's own would decode the pixels
+    return _orientation(image) in _TURNED
 
 
 def _turned(size: tuple[int, int]) -> tuple[int, int]:

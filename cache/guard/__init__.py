@@ -9,6 +9,7 @@ from cache.guard.difference import LIMIT
 from cache.guard.evidence import BYTES_MAX, decode, encode
 from cache.guard.explain import Explanation, explain
 from cache.guard.judge import compare
+from cache.guard.reencoding import Encoding
 from cache.guard.trace import Step
 from cache.guard.view import VIEW_SIDE_MAX, View, view_of
 
@@ -16,6 +17,7 @@ __all__ = [
     "BYTES_MAX",
     "LIMIT",
     "VIEW_SIDE_MAX",
+    "Encoding",
     "Explanation",
     "Step",
     "Steps",

@@ -31,6 +31,7 @@ _DRAWN_SHARE = 0.8
 # Bytes of one picture. Documents of 1,600 px take 147 KB at the median, photos 55.
 BYTES_MAX = 200_000
 
+_PNG = b"\x89PNG"
 _FORMATS = ("PNG", "WEBP", "JPEG")
 _AS_IT_LIES = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # what is kept is upright, and has no EXIF
 
@@ -76,8 +77,9 @@ def decode(data: bytes) -> View:
     magic, width, height, hides_writing, steps = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("not evidence of this version")
-    rgb = _decoded(data[_HEADER.size :], (width, height))
-    return View(as_bytes(rgb), width, height, _steps_of(steps), hides_writing)
+    file = data[_HEADER.size :]
+    rgb = _decoded(file, (width, height))
+    return View(as_bytes(rgb), width, height, _steps_of(steps), hides_writing, is_exact=file.startswith(_PNG))
 
 
 def _decoded(file: bytes, most: tuple[int, int]) -> Rgb:

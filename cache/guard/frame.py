@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cache.guard.blocks import Steps, coarseness
-from cache.guard.pixels import Plane, Rgb, as_bytes, as_plane, gray, shrink, smooth
-from cache.guard.placement import WHOLE, Box, Placement, lay
+from cache.guard.laying import Grid, Laid, lay_on
+from cache.guard.pixels import Plane, Rgb, as_bytes, as_plane, shrink, smooth
+from cache.guard.placement import WHOLE, Box, Placement
+from cache.guard.reencoding import Page
 from cache.guard.register import Anchors, correlation, refine, turn_px
-from cache.guard.resampling import resized_like
 from cache.guard.scene import FINE_SIDE, PLACING_SIDE, Scene
 from cache.verdict import Doubt
 
@@ -28,12 +29,9 @@ _STRETCH_PX = 0.6  # ... and in thin pictures what cannot be told more exactly
 # 1.5 degrees: 0.36 and more.
 _TURN_MAX_PX = 0.25
 
-# A placement this near to none is none: a copy in the same frame has moved by nothing, and pixels stay as they are.
-_STILL_PX = 0.35
 # An asked picture that is larger by up to this is looked at as it is, the stored one enlarged: whatever else it
 # shows is then a difference.
 ENLARGED_MAX = 1.6
-_EDGE_PX = 2  # rows and columns at the edge of the common part, where resampling has no neighbours
 _FRAME_MIN_PX = 20  # a smaller common part shows nothing
 
 
@@ -46,6 +44,7 @@ class Frame:
     steps: Steps | None  # of the JPEG file whose own pixels make the grid
     origin: tuple[int, int]  # row and column of its first whole block in the frame
     enlarged: float  # by how much the stored picture was, to lie on it
+    page: Page | None = None  # where the asked picture's own pixels make the grid, and are those of a JPEG file
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +95,17 @@ def lay_out(stored: Scene, asked: Scene, common: Common, side_max: int) -> Frame
     if turned:
         first, second, placement, seen = stored, asked, common.placement, common.seen
     excess = max(1.0, _pixels(first.view.rgb, seen) / side_max)
-    base = shrink(first.view.rgb, max(1, round(max(first.view.rgb.shape[:2]) / excess)))
-    height, width = base.shape[:2]
-    placement = _settled(placement, base, second)
-    laid = _laid(second.view.rgb, placement, base)
-    rows, columns = _inside(placement.overlap(), width, height, 0 if placement == Placement() else _EDGE_PX)
-    if rows.stop - rows.start < _FRAME_MIN_PX or columns.stop - columns.start < _FRAME_MIN_PX:
+    grid = Grid.of(first, max(1, round(max(first.view.rgb.shape[:2]) / excess)), is_asked=not turned)
+    laid = lay_on(grid, second, placement)
+    if min(laid.pixels.shape[:2]) < _FRAME_MIN_PX:
         return Doubt.RESOLUTION
-    one, two = np.ascontiguousarray(base[rows, columns]), np.ascontiguousarray(laid[rows, columns])
-    steps = _steps(first, second, base, placement)
-    origin = -rows.start % 8, -columns.start % 8
-    return (
-        Frame(one, two, steps, origin, 1.0)
-        if turned
-        else Frame(two, one, steps, origin, _enlarged(stored, common, width))
-    )
+    one, two = np.ascontiguousarray(grid.base[laid.rows, laid.columns]), np.ascontiguousarray(laid.pixels)
+    steps = _steps(grid, first, second, laid)
+    origin = -laid.rows.start % 8, -laid.columns.start % 8
+    if turned:
+        return Frame(one, two, steps, origin, 1.0)
+    page = grid.page(laid.rows, laid.columns)
+    return Frame(two, one, steps, origin, _enlarged(stored, common, grid.base.shape[1]), page)
 
 
 def _enlarged(stored: Scene, common: Common, width: int) -> float:
@@ -118,10 +113,10 @@ def _enlarged(stored: Scene, common: Common, width: int) -> float:
     return common.place.width * width / max(1.0, stored.size_px(common.seen)[0])
 
 
-def _steps(first: Scene, second: Scene, base: Rgb, placement: Placement) -> Steps | None:
+def _steps(grid: Grid, first: Scene, second: Scene, laid: Laid) -> Steps | None:
     """Of the coarser of the two files whose own pixels make the grid."""
-    theirs = [first.view.steps] if base.shape[:2] == (first.view.height, first.view.width) else []
-    if placement == Placement() and base.shape[:2] == (second.view.height, second.view.width):
+    theirs = [first.view.steps] if grid.is_own else []
+    if laid.is_still and grid.base.shape[:2] == (second.view.height, second.view.width):
         theirs.append(second.view.steps)
     return max(theirs, key=coarseness, default=None)
 
@@ -155,44 +150,3 @@ def _stretch_log(stored: Scene, asked: Scene, placement: Placement) -> float:
 def _pixels(rgb: Rgb, part: Box) -> float:
     """Longest side of a part, pixels of the view."""
     return float(max(part.width * rgb.shape[1], part.height * rgb.shape[0]))
-
-
-def _settled(placement: Placement, base: Rgb, second: Scene) -> Placement:
-    """The placement to a hundredth of a pixel: whole numbers where it is near to them, fitted once more elsewhere."""
-    height, width = base.shape[:2]
-    if (snapped := _snapped(placement, (width, height), second)) is not None:
-        return snapped
-    anchors = Anchors(smooth(as_plane(gray(base)), 0.8))
-    longest = max(placement.scale_x * second.gray.shape[1] / width, placement.scale_y * second.gray.shape[0] / height)
-    other = smooth(as_plane(shrink(second.gray, round(max(second.gray.shape) / max(1.0, longest)))), 0.8)
-    placement = refine(anchors, other, placement, 2) or placement
-    return _snapped(placement, (width, height), second) or placement
-
-
-def _snapped(placement: Placement, size: tuple[int, int], second: Scene) -> Placement | None:
-    """No change, or a shift by whole pixels, where the placement is that near to it; else None."""
-    (width, height), (rows, columns) = size, second.gray.shape
-    corners = placement.image_of(WHOLE)
-    across = max(abs(corners.left), abs(corners.right - 1)) * width
-    down = max(abs(corners.top), abs(corners.bottom - 1)) * height
-    if max(across, down) < _STILL_PX:
-        return Placement()
-    left, top = corners.left * columns, corners.top * rows
-    off = abs(corners.width * columns - width), abs(corners.height * rows - height)
-    whole = abs(left - round(left)), abs(top - round(top))
-    if max(*off, *whole) >= _STILL_PX:
-        return None
-    return Placement(width / columns, round(left) / columns, height / rows, round(top) / rows)
-
-
-def _laid(second: Rgb, placement: Placement, base: Rgb) -> Rgb:
-    height, width = base.shape[:2]
-    if placement == Placement():
-        return resized_like(second, base)
-    return lay(second, placement, (width, height), cubic=True)
-
-
-def _inside(part: Box, width: int, height: int, edge_px: int) -> tuple[slice, slice]:
-    rows = slice(math.ceil(part.top * height - 1e-6) + edge_px, int(part.bottom * height + 1e-6) - edge_px)
-    columns = slice(math.ceil(part.left * width - 1e-6) + edge_px, int(part.right * width + 1e-6) - edge_px)
-    return rows, columns

@@ -19,6 +19,8 @@ from cache.guard.writing import Values, Writing, largest_near
 # What may differ near a sign, as a share of what its smallest readable change would differ by.
 _LEVELS_SHARE = 1.0
 _STEPS_SHARE = 0.8
+# Of a step, slack included: rounding loses what is less than half of one.
+_STEPS_MIN = 0.5
 # A copy is worse at all its signs alike, an edit at one of them. Beside what nine signs of ten stay below, the worst
 # sign of 1,180 copies came to more than this in 8; of a page that was resampled exactly, any changed stroke does.
 _TYPICAL_SHARE, _OUTLIER_FLOOR, _OUTLIER = 0.1, 0.3, 2.5
@@ -49,6 +51,12 @@ class Legibility:
         if self._writing is None or not len(self._writing):
             return Peak(0.0)
         return self._peak(found, _STEPS_SHARE * steps_of_ink(self._writing.ink(self._scale), steps))
+
+    def outlasts(self, steps: Steps) -> bool:
+        """Whether every readable change of the writing is too large for a file with these steps to round it away."""
+        if self._writing is None or not len(self._writing):
+            return True
+        return float(steps_of_ink(self._writing.ink(self._scale), steps).min()) >= _STEPS_MIN
 
     def _peak(self, difference: Plane, allowed: Values) -> Peak:
         assert self._writing is not None

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from cache.guard.pixels import as_bytes
 
+_TOUCHED_PX = 1e-6
+
 
 class Box(NamedTuple):
     """A rectangle in shares of a picture's sides."""
@@ -36,9 +38,11 @@ class Box(NamedTuple):
         return self.left, self.top, 1 - self.right, 1 - self.bottom
 
     def pixels(self, width: int, height: int) -> tuple[slice, slice]:
-        """Rows and columns of the pixels that the box touches."""
-        rows = slice(max(0, int(self.top * height)), min(height, math.ceil(self.bottom * height)))
-        columns = slice(max(0, int(self.left * width)), min(width, math.ceil(self.right * width)))
+        """Rows and columns of the pixels that the box touches, by more than a rounding error."""
+        left, right = math.floor(self.left * width + _TOUCHED_PX), math.ceil(self.right * width - _TOUCHED_PX)
+        top, bottom = math.floor(self.top * height + _TOUCHED_PX), math.ceil(self.bottom * height - _TOUCHED_PX)
+        rows = slice(max(0, top), min(height, bottom))
+        columns = slice(max(0, left), min(width, right))
         return rows, columns
 
     def on_grid(self, width: int, height: int) -> "Box":

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from cache.guard.pixels import Rgb, as_bytes
+from cache.guard.reencoding import Page
 
 # A part of the picture: (source, its rows as a span of shares, size of the result as (width, rows)) -> resampled rows.
 _Span = tuple[float, float]
@@ -21,18 +22,36 @@ _STRIP_ROWS = 48  # rows of the target on which the resamplers are tried
 _MARGIN_ROWS = 3  # where a strip has other neighbours than the picture has
 
 
-def resized_like(source: Rgb, target: Rgb) -> Rgb:
-    """All of `source` at the size of `target`, by the resampler whose result is most like `target`."""
+def resized_like(source: Rgb, target: Rgb, page: Page | None = None) -> Rgb:
+    """All of `source` at the size of `target`, by the resampler whose result is most like `target`. `page` is the JPEG
+    file that `target` was cut from: the resamplers are told apart through its encoding then."""
     height, width = target.shape[:2]
     if source.shape == target.shape:
         return source
+    how, _ = _nearest(source, target, page)
+    return how(source, (0.0, 1.0), (width, height))
+
+
+def is_resized(source: Rgb, target: Rgb, page: Page | None = None) -> bool:
+    """Whether a common resampler makes `source` into `target`, as far as its busiest rows tell."""
+    return source.shape != target.shape and _nearest(source, target, page)[1] < _EXPLAINED
+
+
+def _nearest(source: Rgb, target: Rgb, page: Page | None = None) -> tuple[_Resampler, float]:
+    """The resampler whose result is most like `target`, and the mean squared levels that it leaves."""
+    height, width = target.shape[:2]
     start = _busiest_rows(target)
+    if page is not None and (block := page.block_at(start)) is not None:
+        start = block
+    else:
+        page = None
     stop = min(height, start + _STRIP_ROWS)
     strip = target[start:stop].astype(np.int16)[:, :, 1]
     span = start / height, stop / height
 
     def away(how: _Resampler) -> float:
-        tried = how(source, span, (width, stop - start))[:, :, 1].astype(np.int16)
+        resampled = how(source, span, (width, stop - start))
+        tried = (resampled if page is None else page.encoded_rows(resampled, start))[:, :, 1].astype(np.int16)
         rest = (tried - strip)[_MARGIN_ROWS:-_MARGIN_ROWS] if stop - start > 4 * _MARGIN_ROWS else tried - strip
         rest = rest - int(np.median(rest))  # brightness is undone later
         return float(np.square(np.clip(rest, -_CAP, _CAP).astype(np.float32)).mean())
@@ -43,9 +62,10 @@ def resized_like(source: Rgb, target: Rgb) -> Rgb:
             best, least = how, left
         if least < _EXACT:
             break
-    return best(source, (0.0, 1.0), (width, height))
+    return best, least
 
 
+_EXPLAINED = 30.0  # a picture that is placed wrongly by half a pixel differs by hundreds where it is busiest
 _EXACT = 2.0  # mean squared levels: rounding and the loss of the kept copy
 _CAP = 60  # levels: a changed place must not choose the resampler
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cache.guard.kernel import fit_kernel
-from cache.guard.pixels import Gray, Plane, smooth
+from cache.guard.pixels import Gray, Plane, as_bytes, smooth
 
 # Sigma in pixels. Blurring the sharper picture by more than this would blur a changed stroke away with it.
 BLUR_SIGMA_MAX = 1.3
@@ -53,12 +53,16 @@ def filter_between(mine: Plane, other: Plane) -> Undo | None:
 
 def shows_more(large: Gray, ratio: float, share: float) -> bool:
     """Whether `share` of `large` has detail that a picture smaller by `ratio` cannot hold."""
+    return float(np.percentile(lost_detail(large, ratio)[::2, ::2], 100 * (1 - share))) > DETAIL_LEVELS
+
+
+def lost_detail(large: Gray, ratio: float) -> Gray:
+    """Levels by which `large` changes around each pixel if it is made smaller by `ratio`, and as large again."""
     height, width = large.shape
     small_size = max(8, round(width / ratio)), max(8, round(height / ratio))
     small = cv2.resize(large, small_size, interpolation=cv2.INTER_LANCZOS4)
     back = cv2.resize(small, (width, height), interpolation=cv2.INTER_LANCZOS4)
-    lost = cv2.GaussianBlur(cv2.absdiff(back, large), (0, 0), 0.75)
-    return float(np.percentile(np.asarray(lost)[::2, ::2], 100 * (1 - share))) > DETAIL_LEVELS
+    return as_bytes(cv2.GaussianBlur(cv2.absdiff(back, large), (0, 0), 0.75))
 
 
 def _sigma_towards(sharp: Plane, power: float, target: float) -> float:

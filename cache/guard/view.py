@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.guard.blocks import Steps
-from cache.guard.pixels import Rgb, gray, shrink
+from cache.guard.pixels import Rgb, as_plane, gray, shrink
+from cache.guard.reencoding import Encoding
+from cache.guard.sharpness import DETAIL_LEVELS, lost_detail
 from cache.guard.text import is_document
-from cache.guard.writing import HEIGHT_MIN_PX, writing_in
+from cache.guard.writing import HEIGHT_MIN_PX, largest_near, writing_in
 
 # Longest side of a working copy, pixels. Text must stay 8-9 px high for a changed stroke to show: of documents
 # with one changed digit, benign copies were recognised in 54 % at 768 px, 79 % at 1024 px and 90 % at 1600 px.
@@ -38,9 +40,13 @@ class View:
     height: int
     steps: Steps | None = None  # if it came as a JPEG file, upright: by how much that file rounded
     hides_writing: bool = False  # a document with print that is too small to be seen in this copy
+    is_exact: bool = True  # none of its pixels was lost to the compression that it was kept with
+    encoding: Encoding | None = None  # of that JPEG file; known of pictures that arrive, not kept of stored ones
 
 
-def view_of(rgb: NDArray[Any], size: tuple[int, int], steps: Steps | None = None) -> View:
+def view_of(
+    rgb: NDArray[Any], size: tuple[int, int], steps: Steps | None = None, encoding: Encoding | None = None
+) -> View:
     """The view of a decoded upright picture whose full size is `size`, (width, height).
 
     `rgb` may be smaller than `size` where the decoder has shrunk it, but not below `VIEW_SIDE_MAX`.
@@ -51,16 +57,22 @@ def view_of(rgb: NDArray[Any], size: tuple[int, int], steps: Steps | None = None
     whole = np.ascontiguousarray(rgb)
     small = shrink(whole, VIEW_SIDE_MAX)
     hides = _hides_writing(whole, small)
-    return View(small, max(width, small.shape[1]), max(height, small.shape[0]), steps, hides)
+    return View(small, max(width, small.shape[1]), max(height, small.shape[0]), steps, hides, encoding=encoding)
 
 
 def _hides_writing(whole: Rgb, small: Rgb) -> bool:
-    """Whether a document has print that its working copy is too small to show: it could change there unseen."""
+    """Whether a document has print that its working copy is too small to show: it could change there unseen. Print
+    that was enlarged, or is not sharp, is not lost with the pixels."""
     shrunk = max(whole.shape) / max(small.shape)
     if shrunk <= _SHRUNK_MAX or not is_document(gray(small)):
         return False
-    writing = writing_in(gray(whole))
-    return writing is not None and int((writing.size < shrunk * HEIGHT_MIN_PX).sum()) >= _HIDDEN_MIN
+    luma = gray(whole)
+    writing = writing_in(luma)
+    tiny = writing.of(writing.size < shrunk * HEIGHT_MIN_PX) if writing else None
+    if tiny is None or len(tiny) < _HIDDEN_MIN:
+        return False
+    lost = largest_near(as_plane(lost_detail(luma, shrunk)), tiny, 1.0)
+    return int((lost > DETAIL_LEVELS).sum()) >= _HIDDEN_MIN
 
 
 def same_pixels(one: View, other: View) -> bool:

@@ -61,8 +61,10 @@ class Writing:
         return Writing(_values(x), _values(y), self.size, self.stroke, self.contrast)
 
     def inside(self) -> "Writing":
-        here = (self.x >= 0) & (self.x <= 1) & (self.y >= 0) & (self.y <= 1)
-        return Writing(*(v[here] for v in (self.x, self.y, self.size, self.stroke, self.contrast)))
+        return self.of((self.x >= 0) & (self.x <= 1) & (self.y >= 0) & (self.y <= 1))
+
+    def of(self, which: NDArray[np.bool_]) -> "Writing":
+        return Writing(*(values[which] for values in (self.x, self.y, self.size, self.stroke, self.contrast)))
 
     def ink(self, scale: float) -> Values:
         """Of the smallest readable change, levels times pixels of a frame `scale` times the size of the view."""

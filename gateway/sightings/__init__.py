@@ -178,7 +178,7 @@ class Sightings:
 
     def recent(self) -> list[Glimpse]:
         """In the order in which clients had their replies, the newest first."""
-        return sorted(reversed(self._recent), key=lambda one: -one.time_s)
+        return sorted(self._recent, key=lambda one: one.time_s)[::-1]
 
     def of(self, sight: Sight) -> list[Sighting]:
         """The newest first."""

@@ -71,7 +71,8 @@ def _enlarged(noise: np.ndarray) -> Image.Image:
 
 
 def view(picture: Image.Image) -> guard.View:
-    return guard.view_of(np.asarray(picture.convert("RGB")), picture.size, getattr(picture, "steps", None))
+    told = getattr(picture, "steps", None), getattr(picture, "encoding", None)
+    return guard.view_of(np.asarray(picture.convert("RGB")), picture.size, *told)
 
 
 def compared(stored: Image.Image, asked: Image.Image) -> Verdict:
@@ -85,7 +86,8 @@ def through(kind: str, quality: int) -> Transform:
         opened = Image.open(file)
         plain = opened.convert("RGB")
         if kind == "JPEG":  # as gateway/pictures.py tells it of a file; any later change of the picture drops it
-            plain.steps = np.array(opened.quantization[0], np.float32).reshape(8, 8)
+            plain.encoding = guard.Encoding(tuple(map(tuple, opened.quantization.values())), 2, is_grey=False)
+            plain.steps = plain.encoding.steps
         return plain
 
     return encode
@@ -266,13 +268,37 @@ def small_print(total: str = "1032.36") -> Image.Image:
     return picture
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "JPEG"])
-def test_text_too_small_to_compare_is_a_doubt(kind: str) -> None:
-    verdict = compared(small_print(), both(resized(0.5), through(kind, 80))(small_print()))
+def test_text_too_small_to_compare_is_a_doubt() -> None:
+    verdict = compared(small_print(), both(resized(0.5), through("WEBP", 80))(small_print()))
 
     assert isinstance(verdict, Different)
     assert verdict.doubt == Doubt.SMALL_TEXT
-    assert isinstance(compared(small_print(), through(kind, 80)(small_print())), Same)
+    assert isinstance(compared(small_print(), through("WEBP", 80)(small_print())), Same)
+
+
+@pytest.mark.parametrize("quality", [30, 45, 80])
+@pytest.mark.parametrize("before", [unchanged, resized(0.75), lambda picture: ImageOps.expand(picture, 30, "white")])
+def test_the_files_own_encoding_done_again_proves_small_print(quality: int, before: Transform) -> None:
+    for total in ("1032.36", "1032.86", "1032,36"):
+        verdict = compared(small_print(), both(before, through("JPEG", quality))(small_print(total)))
+
+        assert isinstance(verdict, Same if total == "1032.36" else Different), (total, verdict)
+
+
+def test_what_a_file_was_too_coarse_to_show_is_not_taken_on_trust() -> None:
+    copy = both(resized(0.5), through("JPEG", 30))(small_print())  # the very copy, but a comma could be lost in it
+
+    assert isinstance(compared(small_print(), copy), Different)
+
+
+@pytest.mark.parametrize("name", ["LANCZOS", "BICUBIC", "BILINEAR", "BOX"])
+def test_small_print_is_proved_on_a_screenshot(name: str) -> None:
+    def screenshot(picture: Image.Image) -> Image.Image:
+        shown = picture.resize((round(picture.width * 0.65), round(picture.height * 0.65)), Image.Resampling[name])
+        return ImageOps.expand(shown, (37, 21, 52, 40), (30, 31, 34))
+
+    assert isinstance(compared(small_print(), screenshot(small_print())), Same)
+    assert isinstance(compared(small_print(), screenshot(small_print("1032.86"))), Different)
 
 
 @pytest.mark.parametrize("total", ["1032.86", "1032,36", "-1032.36", "103236"])

@@ -3,13 +3,18 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from cache import guard
 from cache.guard.blocks import rounding
 from cache.guard.kernel import fit_kernel
+from cache.guard.laying import Grid, lay_on
 from cache.guard.pixels import Plane, as_plane, gray
+from cache.guard.placement import WHOLE, Box, Placement, box_to_box
 from cache.guard.resampling import resized_like
+from cache.guard.scene import Scene
 from cache.guard.writing import writing_in
 from cache.verdict import Different, Doubt, Same
 from tests.cache.test_guard import both, compared, page, resized, scene, through, view
@@ -41,6 +46,54 @@ def test_resamplers_that_do_not_average_are_known_too(how: int) -> None:
 def test_a_small_enlargement_is_the_same_and_a_smaller_original_is_not_served_for_more() -> None:
     assert isinstance(compared(page(), resized(1.4)(page())), Same)
     assert isinstance(compared(resized(0.7)(page()), page()), Different)
+
+
+def astray(placement: Placement, size: tuple[int, int], px: float) -> Placement:
+    """Off by some of the first picture's pixels, as a placement that was measured is."""
+    away = px / size[0], -px / size[1]
+    return box_to_box(Box(away[0], away[1], 1 + away[0], 1 + away[1]), placement.image_of(WHOLE))
+
+
+@pytest.mark.parametrize("name", KERNELS[:5])
+@pytest.mark.parametrize("factor", [0.65, 1.0, 1.2])
+def test_what_was_resized_and_pasted_is_laid_to_the_last_level(name: str, factor: float) -> None:
+    picture = page()
+    shown = picture.resize((round(640 * factor), round(720 * factor)), Image.Resampling[name])
+    sheet = Image.new("RGB", (shown.width + 90, shown.height + 60), (30, 31, 34))
+    sheet.paste(shown, (37, 21))
+    wide, high = sheet.size
+    there = Box(-37 / shown.width, -21 / shown.height, (wide - 37) / shown.width, (high - 21) / shown.height)
+    laid = lay_on(
+        Grid.of(Scene(view(sheet)), 1600, is_asked=True),
+        Scene(view(picture)),
+        astray(box_to_box(WHOLE, there), (wide, high), 0.1),
+    )
+
+    assert (laid.rows, laid.columns) == (slice(21, 21 + shown.height), slice(37, 37 + shown.width))
+    assert np.array_equal(laid.pixels, np.asarray(shown))
+
+
+@pytest.mark.parametrize("name", KERNELS[:5])
+def test_what_was_cut_and_then_resized_is_laid_to_the_last_level(name: str) -> None:
+    picture = page()
+    cut = picture.crop((40, 0, 620, 690)).resize((round(580 * 0.8), round(690 * 0.8)), Image.Resampling[name])
+    there = Box(40 / 640, 0.0, 620 / 640, 690 / 720)
+    laid = lay_on(
+        Grid.of(Scene(view(cut)), 1600, is_asked=True),
+        Scene(view(picture)),
+        astray(box_to_box(WHOLE, there), cut.size, 0.05),
+    )
+
+    assert np.array_equal(laid.pixels, np.asarray(cut)[laid.rows, laid.columns])
+
+
+def test_a_grid_that_was_shrunk_has_no_edges_of_its_own() -> None:
+    sheet = Image.new("RGB", (730, 780), "white")
+    sheet.paste(page(), (37, 21))
+    there = Box(-37 / 640, -21 / 720, (730 - 37) / 640, (780 - 21) / 720)
+    laid = lay_on(Grid.of(Scene(view(sheet)), 400, is_asked=True), Scene(view(page())), box_to_box(WHOLE, there))
+
+    assert laid.rows.start >= 2  # interpolated, but for its edges
 
 
 @pytest.mark.parametrize("sigma", [0.5, 0.8, 1.1])
@@ -112,10 +165,11 @@ def test_a_change_in_the_first_block_of_a_jpeg_file_is_seen() -> None:
 
 
 @pytest.mark.parametrize("colour", [(0, 150, 160), (230, 150, 0), (30, 60, 200)])
-def test_a_small_coloured_tick_is_seen_in_a_halved_photo(colour: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("quality", [45, 60, 75])
+def test_a_small_coloured_tick_is_seen_in_a_halved_photo(colour: tuple[int, int, int], quality: int) -> None:
     ticked = scene()
     ImageDraw.Draw(ticked).line(((300, 200), (305, 207), (314, 193)), fill=colour, width=3)
-    later = both(resized(0.5), through("JPEG", 75))
+    later = both(resized(0.5), through("JPEG", quality))
 
     assert isinstance(compared(scene(), later(scene())), Same)
     assert isinstance(compared(scene(), later(ticked)), Different)
@@ -152,3 +206,13 @@ def test_print_that_the_working_copy_cannot_show_is_a_doubt() -> None:
 def test_a_large_page_in_ordinary_print_is_compared() -> None:
     assert isinstance(compared(large_page(32), through("JPEG", 90)(large_page(32))), Same)
     assert isinstance(compared(large_page(32), through("JPEG", 90)(large_page(32, "1032.86"))), Different)
+
+
+@given(st.integers(1, 4000), st.integers(0, 3999), st.integers(1, 4000))
+def test_a_box_of_whole_pixels_is_those_pixels(side: int, start: int, length: int) -> None:
+    start = start % side
+    stop = min(side, start + length)
+    box = Box(start / side, start / side, stop / side, stop / side)
+
+    assert box.pixels(side, side) == (slice(start, stop), slice(start, stop))
+    assert box.on_grid(side, side) == box

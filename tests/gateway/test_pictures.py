@@ -249,3 +249,28 @@ def test_a_view_from_pixels_decoded_already_is_the_view_from_the_file() -> None:
         assert shared is not None
         assert (alone.width, alone.height) == (shared.width, shared.height)
         assert np.array_equal(alone.rgb, shared.rgb)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", [("L", 0), ("RGB", 0), ("RGB", 1), ("RGB", 2)])
+def test_the_encoding_of_a_jpeg_file_does_again_what_the_file_did(form: tuple[str, int], orientation: int) -> None:
+    mode, sampling = form
+    lying, turn = RGB.resize((83, 54)).convert(mode), TURNS[orientation - 1]
+    upright = lying if turn is None else lying.transpose(turn)
+    seen = view(lying, "JPEG", quality=60, subsampling=sampling, exif=turned_by(orientation))
+
+    assert np.array_equal(seen.encoding.applied(np.asarray(upright.convert("RGB"))), seen.rgb)
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_only_a_jpeg_file_tells_how_it_was_encoded(form: str) -> None:
+    assert view(RGB, form).encoding is None
+    assert view(RGB.convert("CMYK").convert("RGB"), "JPEG").encoding is not None
+
+
+def test_a_jpeg_file_that_cannot_be_encoded_again_tells_nothing() -> None:
+    own = view(RGB, "JPEG", quality=70, keep_rgb=True)  # red, green and blue, with one table for all
+    three = [[n + 1] * 64 for n in range(3)]
+
+    assert own.encoding is None
+    assert view(RGB, "JPEG", qtables=three).encoding is None
