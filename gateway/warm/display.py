@@ -136,7 +136,7 @@ def show_dry(rows: list[tuple[str, int, str]], estimate: Estimate, took_s: float
 
 
 def _money_rows(table: Table, spent: dict[str, float], saved: dict[str, float], unpriced: int) -> None:
-    note = f"without {unpriced:,} answers of no known price" if unpriced else ""
+    note = f"not counted, having no price: {unpriced:,} (`prices` in the settings)" if unpriced else ""
     if spent or unpriced:
         table.add_row("spent", money(spent) or "unknown", note)
     if saved:

@@ -159,6 +159,7 @@ def _wanted(given: dict[str, Any]) -> Any:
     """Raises BadInput and ConfigError in words."""
     from gateway.warm.compose import Shape
     from gateway.warm.job import Wanted
+    from gateway.warm.places import check_places
     from gateway.warm.rows import Form, Rules
     from gateway.warm.sources import open_source
 
@@ -166,6 +167,7 @@ def _wanted(given: dict[str, Any]) -> Any:
     shape = Shape(given["model"], given["path"], template)
     form = Form(one_of(given["form"], list(Form), "--form")) if given["form"] else None
     rules = Rules(prompts=_prompts(given["prompt"], given["prompts"]), path=given["path"])
+    check_places(given["inputs"], given["answers"], given["journal"], given["failures"])
     source = open_source(tuple(given["inputs"]), form, rules, shape)
     return Wanted(
         source=source,
@@ -249,12 +251,15 @@ def _is_field(text: str) -> bool:
 
 def _out_form(file: Path | None, given: str | None, form: Any) -> Any:
     from gateway.warm.answers import OutForm
+    from gateway.warm.places import check_suffix
     from gateway.warm.rows import Form
 
     if given:
         return OutForm(one_of(given, list(OutForm), "--out-form"))
-    if file is not None and file.suffix.lower() == ".csv":
-        return OutForm.CSV
+    if file is not None:
+        check_suffix(file)
+        if file.suffix.lower() == ".csv":
+            return OutForm.CSV
     return OutForm.OPENAI if form is Form.OPENAI else OutForm.ROWS
 
 

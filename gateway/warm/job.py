@@ -115,7 +115,7 @@ class Job:
                 "Mend them, or leave them out with --skip-bad."
             )
         if not survey.items and not survey.bad:
-            raise BadInput("there is nothing in the input")
+            raise BadInput(self.wanted.source.nothing())
         self.tally.total, self.tally.before = survey.items, survey.answered
         self.tally.later = self.journal.count_put_off()
         return survey

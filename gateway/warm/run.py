@@ -58,7 +58,8 @@ def run(wanted: Wanted, how: How, out: Console, err: Console) -> int:
 async def _run(wanted: Wanted, how: How, clocks: Clocks, out: Console, err: Console) -> int:
     if wanted.out is not None and wanted.out.exists() and not wanted.journal.exists() and not how.dry:
         raise BadInput(
-            f"{wanted.out} is there, and no journal of it ({wanted.journal}): give another --out, or delete it"
+            f"--out {wanted.out} is there already, and was not begun by this command (there is no {wanted.journal}): "
+            "give another --out, or move that file away"
         )
     made = not wanted.journal.exists()
     journal = Journal.open(wanted.journal, _about(wanted), fleeting=how.dry)

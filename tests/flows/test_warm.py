@@ -59,6 +59,11 @@ def came(said: Said) -> dict[str, Any]:
     return json.loads(said.stdout)
 
 
+def unbroken(text: str) -> str:
+    """What was said, on one line."""
+    return " ".join(text.split())
+
+
 def answers(file: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(file).read_text().splitlines()]
 
@@ -207,7 +212,12 @@ def test_nobody_at_the_address_is_told_before_anything_is_asked():
         (("photos", "--model", "m", "--gateway", "http://h"), "--prompt"),
         (("photos", "--prompt", "Price?", "--gateway", "http://h"), "--model"),
         (("nowhere", *MODEL, "--gateway", "http://h"), "there is no file or folder nowhere"),
-        (("nothing*.png", *MODEL, "--gateway", "http://h"), "nothing in the input"),
+        (("nothing*.png", *MODEL, "--gateway", "http://h"), "no file is called nothing*.png"),
+        (("empty", *MODEL, "--gateway", "http://h"), "no picture in empty or below"),
+        (("none.jsonl", "--model", "m", "--gateway", "http://h"), "no line with a question in none.jsonl"),
+        (("photos", *MODEL, "--gateway", "http://h", "--journal", "no/such.journal"), "there is no folder no; make it"),
+        (("photos", *MODEL, "--gateway", "http://h", "--journal", "photos"), "--journal photos is a folder"),
+        (("photos", *MODEL, "--gateway", "http://h", "--failures", "no/f.jsonl"), "--failures no/f.jsonl: there is no"),
         (("photos", "rows.csv", *MODEL, "--gateway", "http://h"), "give it alone"),
         (("photos", *MODEL, "--store", "s"), "LOOKALIKE_UPSTREAM"),
         (("photos", *MODEL, "--gateway", "h"), "--gateway"),
@@ -216,11 +226,57 @@ def test_nobody_at_the_address_is_told_before_anything_is_asked():
         (("photos", *MODEL, "--gateway", "http://h", "--form", "xml"), "one of csv, rows, openai, log"),
     ],
 )
-def test_bad_input_is_told_in_words_and_nothing_is_asked(flags: tuple[str, ...], said: str):
+def test_bad_input_is_told_in_words_and_nothing_is_asked(flags: tuple[str, ...], said: str, folder: Path):
+    (folder / "empty").mkdir()
+    (folder / "none.jsonl").touch()
     told = lookalike("warm", *flags, status=2)
 
-    assert said in told.stderr
+    assert said in unbroken(told.stderr)
     assert "Traceback" not in told.output
+
+
+@pytest.mark.parametrize("template", [None, '{"a": "{picture}", "b": "{prompt}", "c": "{system}"}'])
+def test_what_every_picture_of_a_folder_lacks_is_told_once(folder: Path, template: str | None):
+    flags = ["--prompt", "Price?", "--gateway", "http://h"]
+    if template:
+        (folder / "template.json").write_text(template)
+        flags += ["--template", "template.json"]
+    told = lookalike("warm", "photos", *flags, status=2)
+
+    assert len(told.stderr.splitlines()) == 1
+    assert "line" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--out", "photos"), "--out photos is a folder: name a file in it, such as photos/answers.jsonl"),
+        (("--out", "in.jsonl"), "--out in.jsonl is the input itself, which stays as it is"),
+        (("--out", "link.jsonl"), "--out link.jsonl is the input itself"),
+        (("--out", "no/out.jsonl"), "--out no/out.jsonl: there is no folder no; make it first"),
+        (("--out", "out.jsonl", "--journal", "out.jsonl"), "--journal and --out are one file"),
+        (("--out", "out.jsonl", "--journal", "in.jsonl"), "--journal in.jsonl is the input itself"),
+        (("--out", "out.xlsx"), "answers are not written as .xlsx; name a file that ends in .jsonl or .csv"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_asked(
+    folder: Path, flags: tuple[str, ...], said: str
+):
+    (folder / "in.jsonl").write_text(batch_line("a", "48.20"))
+    (folder / "link.jsonl").symlink_to("in.jsonl")
+    before = sorted(folder.iterdir())
+    told = lookalike("batch", "in.jsonl", *flags, "--gateway", "http://h", status=2)
+
+    assert said in unbroken(told.stderr)
+    assert "delete" not in told.stderr
+    assert (sorted(folder.iterdir()), (folder / "in.jsonl").read_text()) == (before, batch_line("a", "48.20"))
+
+
+def test_a_form_that_is_named_may_have_any_suffix(stage: Stage, folder: Path):
+    (folder / "in.jsonl").write_text(batch_line("a", "48.20"))
+    lookalike("batch", "in.jsonl", "--out", "out.txt", "--out-form", "csv", "--gateway", stage.gateway)
+
+    assert Path("out.txt").read_text().startswith("id,picture,prompt")
 
 
 # Batch.
@@ -280,7 +336,7 @@ def test_a_file_of_answers_is_not_written_over_by_another_input(stage: Stage, fo
     Path("out.jsonl.journal").unlink()
     said = lookalike("batch", "in.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway, status=2)
 
-    assert "no journal of it" in said.stderr
+    assert "move that file away" in unbroken(said.stderr)
     assert Path("out.jsonl").read_bytes() == once
 
 
