@@ -23,6 +23,7 @@ from gateway.bulk.engine import Ask, Engine, Marked, too_many
 from gateway.bulk.items import BadInput, Failure, Item, Recipe, Result
 from gateway.bulk.journal import Journal, State
 from gateway.config import Settings
+from gateway.question import Bypass
 from gateway.warm import answers
 from gateway.warm.answers import OutForm
 from gateway.warm.compose import Shape, compose, data_url
@@ -207,6 +208,10 @@ class Job:
         self.display.asked(tally, now_s)
         if isinstance(result, Failure):
             return too_many(tally.failed_in_a_row, self.wanted.concurrency, f"{result.code}: {result.message}")
+        if (
+            self.wanted.out is None and result.reason == Bypass.SHADOW
+        ):  # it did not tell of it before: its health is guarded
+            return 'the gateway is in shadow mode and asks the model whatever it has: warm it once its mode is "near"'
         kept = sum(tally.hits.values()) + sum(tally.misses.values()) + tally.before
         if self.wanted.out is None and not kept and tally.passed_in_a_row >= _PASSED_MOST:
             return f"nothing is kept of what is asked: the gateway says {result.reason} (docs/reasons.md)"

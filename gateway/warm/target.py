@@ -34,6 +34,10 @@ _EMBED_WAIT_S: Final = 120.0
 # /cache/stats waits for what is being stored, but not for longer than a second.
 _SETTLED_WITHIN_S: Final = 0.9
 _SETTLE_MOST: Final = 30
+_OF_NO_USE: Final = {
+    Mode.OFF: "would keep nothing of what is asked",
+    Mode.SHADOW: "asks the model whatever it has, and would pay for each question once more",
+}
 _GUARDED: Final = frozenset((401, 403, 429))
 
 Wait = Callable[[float], Awaitable[None]]  # sleeps, or raises Stopped
@@ -141,8 +145,12 @@ async def settle(asking: httpx.AsyncClient, monotonic: Callable[[], float]) -> N
 
 def look_over(health: Object, warms: bool) -> str | None:
     """What a user should know of this gateway before it is asked. Raises BadInput where warming it is of no use."""
-    if warms and health.get("mode") == Mode.OFF:
-        raise BadInput('the mode of the gateway is "off": it would keep nothing of what is asked')
+    mode = health.get("mode")
+    if warms and mode in (Mode.OFF, Mode.SHADOW):
+        raise BadInput(
+            f'the mode of the gateway is "{mode}": it {_OF_NO_USE[mode]}; nothing was asked. Warm it once it runs with '
+            'mode = "near" (or "pixel", "exact")'
+        )
     embedder = health.get("embedder") or {}
     if embedder.get("state") in ("failed", "broken"):
         return f"the gateway has no embedder, so nothing will be found again by likeness: {embedder.get('why')}"

@@ -169,13 +169,41 @@ def test_to_warm_what_is_not_kept_ends_early(stage: Stage, folder: Path):
     assert stage.upstream.calls < 14
 
 
-@pytest.mark.parametrize("mode", ["off"])
-def test_a_gateway_that_keeps_nothing_is_not_warmed(build: Build, mode: str):  # noqa: F811
-    stage = build(mode=mode)
-    said = lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, status=2)
+@pytest.mark.parametrize("mode", ["off", "shadow"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_gateway_that_serves_nothing_is_not_warmed(build: Build, mode: str, more: tuple[str, ...]):  # noqa: F811
+    stage = build(mode=mode, near=False)
+    for _ in range(2):
+        said = lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, *more, status=2)
 
-    assert '"off"' in said.stderr
+        assert f'the mode of the gateway is "{mode}"' in unbroken(said.stderr)
+        assert 'mode = "near"' in unbroken(said.stderr)
     assert stage.upstream.calls == 0
+
+
+def test_a_gateway_that_does_not_tell_of_its_shadow_mode_is_asked_no_more_than_once_by_each_worker(build: Build):  # noqa: F811
+    stage = build(mode="shadow", near=False, admin_token="a-token-of-the-operators")
+    flags = ("--gateway", stage.gateway, "--concurrency", "1", "--no-find-alike")
+    said = lookalike("warm", "photos", *MODEL, *flags, status=3)
+
+    assert "shadow mode" in said.stderr
+    assert stage.upstream.calls == 1
+
+
+@pytest.mark.parametrize(
+    "header", ["Cache-Control: no-store", "Cache-Control: only-if-cached", "X-Lookalike-Mode: off"]
+)
+def test_headers_with_which_nothing_is_kept_are_refused(header: str):
+    said = lookalike("warm", "photos", *MODEL, "--gateway", "http://h", "--header", header, status=2)
+
+    assert "leave that header out" in unbroken(said.stderr)
+
+
+def test_a_store_in_memory_is_not_warmed():
+    flags = ("--upstream", "http://h", "--store", "store")
+    said = lookalike("warm", "photos", *MODEL, *flags, status=2, LOOKALIKE_STORE="memory")
+
+    assert "gone with this command" in unbroken(said.stderr)
 
 
 def test_a_gateway_with_an_admin_token_is_warmed_without_it(build: Build):  # noqa: F811
