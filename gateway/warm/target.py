@@ -45,11 +45,13 @@ Wait = Callable[[float], Awaitable[None]]  # sleeps, or raises Stopped
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A gateway of this process: its base URL, what its health would say, and how many answers it has stored."""
+    """A gateway of this process: its base URL, what its health would say, how many answers it has stored, and whether
+    one that was given may still become one of them."""
 
     url: str
     health: Object
     stored: Callable[[], int]
+    is_storing: Callable[[], bool]
 
 
 @asynccontextmanager
@@ -70,7 +72,7 @@ async def of_our_own(settings: Settings, wait: Wait) -> AsyncIterator[Own]:
         while isinstance(embedding.state, Loading):  # what is stored before has no near hits
             await wait(_POLL_S)
         health = {"mode": settings.mode, "embedder": describe(embedding.state)}
-        yield Own(url, health, lambda: running.store.size().entries)
+        yield Own(url, health, lambda: running.store.size().entries, lambda: running.account.is_settling)
 
 
 @asynccontextmanager
