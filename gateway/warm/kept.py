@@ -5,11 +5,16 @@ section 5.2.1.7), a gateway tells whether it has an answer, and asks no model.
 """
 
 import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Final
+
+import anyio.to_thread
 
 from cache.verdict import Doubt
 from gateway import capture, pictures, spelling
-from gateway.bulk.items import Answer, Failure, Result
+from gateway.bulk.ask import Asker
+from gateway.bulk.items import Answer, Failure, Item, Result
 from gateway.capture import Answered
 from gateway.dialects import claim
 from gateway.question import Bypass, Call, NotCacheable, Unstored
@@ -47,6 +52,26 @@ def why_missing(path: str, body: bytes, answer: bytes, pixels_max: int) -> str:
     return read.value if isinstance(read, Unstored) else _NOT_STORED
 
 
-def not_kept(answer: Answer, why: str) -> Failure:
-    """What becomes of an answer where it was to be kept."""
-    return Failure(NOT_KEPT, why, answer.status)
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Looks an answered question up as its client would."""
+
+    ask: Asker
+    compose: Callable[[Item], Awaitable[tuple[str, bytes] | Failure]]
+    pixels_max: int
+
+    async def __call__(self, item: Item, answer: Answer) -> Result:
+        """The answer, or NOT_KEPT with the reason. Raises Stopped, GaveUp."""
+        if answer.cache == "bypass":
+            return Failure(NOT_KEPT, answer.reason or answer.cache, answer.status)
+        composed = await self.compose(item)
+        if isinstance(composed, Failure) or not is_missing(await self._look_up(*composed)):
+            return answer
+        path, body = composed
+        why = await anyio.to_thread.run_sync(why_missing, path, body, answer.body, self.pixels_max)
+        return Failure(NOT_KEPT, why, answer.status)
+
+    async def _look_up(self, path: str, body: bytes) -> Result:
+        # A wish for a fresh answer was for the first time.
+        kept = tuple(field for field in self.ask.headers if field[0].lower() not in ("cache-control", "pragma"))
+        return await replace(self.ask, retries=0, headers=(*kept, *ONLY_IF_CACHED.items()))(path, body)

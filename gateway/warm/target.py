@@ -132,17 +132,20 @@ async def when_ready(asking: httpx.AsyncClient, wait: Wait) -> Object:
         waited_s += _POLL_S
 
 
-async def settle(asking: httpx.AsyncClient, monotonic: Callable[[], float]) -> None:
-    """Wait until what was answered is stored, so that what looks like it will find it. Where the gateway does not tell,
-    it is not waited for: that costs a call, nothing else."""
+async def settle(asking: httpx.AsyncClient, monotonic: Callable[[], float]) -> int | None:
+    """Wait until what was answered is stored, so that what looks like it will find it. How many answers the gateway has
+    ever not stored; None where it does not tell, and then it is not waited for: that costs a call, nothing else."""
+    unstored: int | None = None
     for _ in range(_SETTLE_MOST):
         begun_s = monotonic()
         try:
             response = await asking.get("/cache/stats")
         except httpx.TransportError:
-            return
+            return None
+        unstored = _total(_object(response).get("not_stored"))
         if response.status_code != 200 or monotonic() - begun_s < _SETTLED_WITHIN_S:
-            return
+            break
+    return unstored
 
 
 def look_over(health: Object, warms: bool) -> str | None:
@@ -157,6 +160,10 @@ def look_over(health: Object, warms: bool) -> str | None:
     if embedder.get("state") in ("failed", "broken"):
         return f"the gateway has no embedder, so nothing will be found again by likeness: {embedder.get('why')}"
     return None
+
+
+def _total(counts: object) -> int | None:
+    return sum(counts.values()) if isinstance(counts, dict) else None
 
 
 def _object(response: httpx.Response) -> Object:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,75 @@ def test_to_warm_what_is_not_kept_ends_early(stage: Stage, folder: Path):
 
     assert "picture-by-reference" in said.stderr
     assert stage.upstream.calls < 14
+
+
+FAKE = ("--header", "x-fake: text=It is a price.")
+
+
+@pytest.mark.parametrize("guarded", [{}, {"admin_token": "a-token-of-the-operators"}])
+def test_an_answer_that_is_not_kept_is_told_as_such_and_fails_a_script(build: Build, folder: Path, guarded: Any):  # noqa: F811
+    stage = build(embed_timeout_s=60, near=False, **guarded)
+    (folder / "photos" / "broken.png").write_bytes(b"no picture")
+    said = lookalike(
+        "warm", "photos", *MODEL, *FAKE, "--gateway", stage.gateway, "--json", status=1, OPENAI_API_KEY=KEY
+    )
+
+    assert came(said)["not_kept"] == {"total": 1, "by_reason": {"picture-unreadable": 1}}
+    assert (came(said)["failed"]["total"], came(said)["exit_status"]) == (0, 1)
+    assert "not kept, to be given as an input again: lookalike-warm.failures.jsonl" in unbroken(said.stderr)
+    (failure,) = answers("lookalike-warm.failures.jsonl")
+    assert failure["pictures"] == [str(folder / "photos" / "broken.png")]
+    assert failure["error"] == "not-kept: picture-unreadable"
+
+    (folder / "photos" / "broken.png").write_bytes(png(cards.draw("77.70")))
+    calls = stage.upstream.calls
+    again = ("lookalike-warm.failures.jsonl", "--model", "m", *FAKE)
+    lookalike("warm", *again, "--gateway", stage.gateway, OPENAI_API_KEY=KEY)
+
+    assert stage.upstream.calls == calls + 1
+
+
+def test_a_question_that_the_cache_is_not_asked_is_not_kept(stage: Stage, folder: Path):
+    row = {"picture": "https://example.invalid/a.png", "prompt": "Price?"}
+    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    for _ in range(2):  # the second resumes the first
+        said = lookalike("warm", "rows.jsonl", "--model", "m", "--gateway", stage.gateway, status=1)
+
+        assert "answered, but not kept" in said.stdout
+        assert "picture-by-reference 1" in said.stdout
+    lookalike("batch", "rows.jsonl", "--out", "out.jsonl", "--model", "m", "--gateway", stage.gateway)
+
+
+def test_an_answer_that_the_gateway_refuses_to_keep_is_told_by_its_reason(stage: Stage):
+    flags = ("--header", "x-fake: finish=length", "--gateway", stage.gateway, "--json")
+    said = lookalike("warm", "photos/*.png", *MODEL, *flags, status=1)
+
+    assert came(said)["not_kept"] == {"total": 4, "by_reason": {"truncated-answer": 4}}
+    assert stage.upstream.calls == 4
+
+
+def test_a_check_that_is_stopped_is_made_by_the_next_run(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    flags = ("photos/*.png", *MODEL, "--header", "x-fake: finish=length", "--gateway", stage.gateway)
+
+    def stopped(reply: object) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)  # the other lookups are still to come
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.warm.kept.is_missing", stopped)
+        lookalike("warm", *flags, "--concurrency", "1", status=130)
+    assert Path("lookalike-warm.journal").exists()
+    said = lookalike("warm", *flags, "--json", status=1)
+
+    assert came(said)["done_before"] == came(said)["not_kept"]["total"] == 4
+    assert stage.upstream.calls == 4
+
+
+def test_where_all_is_stored_nothing_is_looked_up(stage: Stage):
+    lookalike("warm", "photos/*.png", *MODEL, "--gateway", stage.gateway)
+
+    assert stage.stats()["hits"]["total"] == 0
+    assert stage.stats()["errors"] == {}
 
 
 @pytest.mark.parametrize("mode", ["off", "shadow"])
