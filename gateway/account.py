@@ -254,6 +254,11 @@ class Account:
         trail.ended_s = self._monotonic()
         self._ending.add(id(trail))
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether a client has its whole reply, and it is not counted (nor stored) yet. Any thread may ask."""
+        return bool(self._ending)
+
     async def settled(self, wait_s: float) -> None:
         """Wait until every reply that a client has is counted: an answer is stored after it was delivered."""
         with anyio.move_on_after(wait_s):

@@ -126,6 +126,17 @@ class Journal:
             self._rows.execute("INSERT OR IGNORE INTO later SELECT id FROM lines WHERE later")
             self._rows.execute("INSERT OR IGNORE INTO about VALUES ('compared', 'yes')")
 
+    def note(self, name: str, value: str) -> None:
+        """Remember this over all resumptions, in place of what was noted under the name."""
+        with self._turn, self._rows:
+            self._rows.execute("BEGIN IMMEDIATE")
+            self._rows.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+
+    def noted(self, name: str) -> str | None:
+        with self._turn:
+            row = self._rows.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
     # What came of it.
 
     def state(self, item: Item, mark: bytes) -> State:

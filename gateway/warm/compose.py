@@ -60,7 +60,7 @@ def wrong(asks: Recipe | Posted, shape: Shape) -> str | None:
             return "has no system text, which the template has a place for"
         return None
     if not (asks.model or shape.model):
-        return "names no model, and none was given with --model"
+        return "names no model, and none is given: --model NAME"
     return None
 
 

@@ -110,7 +110,9 @@ def show_run(tally: Tally, console: Console) -> None:
         table.add_row("done before", f"{tally.before:,}", "")
     table.add_row("hits", f"{_sum(tally.hits):,}", _words(tally.hits))
     table.add_row("misses, asked of the model", f"{_sum(tally.misses):,}", _words(tally.misses))
-    if tally.passed:
+    if tally.unkept:  # those that are not cacheable are among them
+        table.add_row("answered, but not kept", f"{_sum(tally.unkept):,}", _words(tally.unkept))
+    elif tally.passed:
         table.add_row("answered, not cacheable", f"{_sum(tally.passed):,}", _words(tally.passed))
     table.add_row("failed", f"{_sum(tally.failed):,}", _words(tally.failed))
     if tally.later:
@@ -136,7 +138,7 @@ def show_dry(rows: list[tuple[str, int, str]], estimate: Estimate, took_s: float
 
 
 def _money_rows(table: Table, spent: dict[str, float], saved: dict[str, float], unpriced: int) -> None:
-    note = f"without {unpriced:,} answers of no known price" if unpriced else ""
+    note = f"not counted, having no price: {unpriced:,} (`prices` in the settings)" if unpriced else ""
     if spent or unpriced:
         table.add_row("spent", money(spent) or "unknown", note)
     if saved:

@@ -51,8 +51,11 @@ class Estimate:
 
     def seconds(self, concurrency: int, rate: float | None) -> float:
         """From the first question to the last answer."""
-        at_once = self.calls * self.assumed.seconds / concurrency
-        return max(at_once, self.calls / rate if rate else 0.0)
+        if not self.calls:
+            return 0.0
+        rounds = ceil(self.calls / concurrency)
+        last_begins_s = (self.calls - 1) / rate if rate else 0.0
+        return max(rounds * self.assumed.seconds, last_begins_s + self.assumed.seconds)
 
 
 def _picture_tokens(size: tuple[int, int] | None) -> int:

@@ -159,6 +159,7 @@ def _wanted(given: dict[str, Any]) -> Any:
     """Raises BadInput and ConfigError in words."""
     from gateway.warm.compose import Shape
     from gateway.warm.job import Wanted
+    from gateway.warm.places import check_places
     from gateway.warm.rows import Form, Rules
     from gateway.warm.sources import open_source
 
@@ -166,6 +167,10 @@ def _wanted(given: dict[str, Any]) -> Any:
     shape = Shape(given["model"], given["path"], template)
     form = Form(one_of(given["form"], list(Form), "--form")) if given["form"] else None
     rules = Rules(prompts=_prompts(given["prompt"], given["prompts"]), path=given["path"])
+    headers = headers_of(given["api_key"], given["header"] or [])
+    if given["answers"] is None:
+        _keeps(headers)
+    check_places(given["inputs"], given["answers"], given["journal"], given["failures"])
     source = open_source(tuple(given["inputs"]), form, rules, shape)
     return Wanted(
         source=source,
@@ -175,7 +180,7 @@ def _wanted(given: dict[str, Any]) -> Any:
         url=given["gateway"],
         out=given["answers"],
         out_form=_out_form(given["answers"], given["out_form"], source.form),
-        headers=headers_of(given["api_key"], given["header"] or []),
+        headers=headers,
         concurrency=given["concurrency"],
         rate=given["rate"],
         retries=given["retries"],
@@ -195,7 +200,10 @@ def _settings(given: dict[str, Any]) -> Settings:
     if given["store"] is None:
         raise BadInput("say whom to ask: --gateway URL for one that runs, or --upstream URL --store DIR")
     flags = {"upstream": given["upstream"], "cache_dir": given["store"], "embedder": given["embedder"]}
-    return load_settings(given["config"], **flags)
+    settings = load_settings(given["config"], **flags)
+    if settings.store == "memory" and given["answers"] is None:
+        raise BadInput('the settings say store = "memory", which would be gone with this command: say "embedded"')
+    return settings
 
 
 def _prompts(given: list[str] | None, file: Path | None) -> tuple[str, ...]:
@@ -243,18 +251,39 @@ def headers_of(key: str | None, given: list[str]) -> dict[str, str]:
     return headers
 
 
+def _keeps(headers: dict[str, str]) -> None:
+    """Raises BadInput where with these headers the gateway would keep nothing, or ask no model."""
+    from gateway.bulk.items import BadInput
+    from gateway.errors import CallerError
+    from gateway.headers import wishes
+    from gateway.question import Mode
+
+    try:
+        wished = wishes([(name.encode(), value.encode()) for name, value in headers.items()])
+    except CallerError as error:
+        raise BadInput(f"--header: {error}") from error
+    if wished.no_store or wished.only_if_cached or wished.mode is Mode.OFF:
+        raise BadInput(
+            "--header: with cache-control: no-store or only-if-cached, or x-lookalike-mode: off, no answer is "
+            "kept, so there is nothing to warm: leave that header out"
+        )
+
+
 def _is_field(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
 def _out_form(file: Path | None, given: str | None, form: Any) -> Any:
     from gateway.warm.answers import OutForm
+    from gateway.warm.places import check_suffix
     from gateway.warm.rows import Form
 
     if given:
         return OutForm(one_of(given, list(OutForm), "--out-form"))
-    if file is not None and file.suffix.lower() == ".csv":
-        return OutForm.CSV
+    if file is not None:
+        check_suffix(file)
+        if file.suffix.lower() == ".csv":
+            return OutForm.CSV
     return OutForm.OPENAI if form is Form.OPENAI else OutForm.ROWS
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import anyio.to_thread
 import httpx
@@ -17,10 +17,8 @@ from gateway.pictures import Picture
 from gateway.question import NotCacheable, Object
 from gateway.warm.estimate import Assumed, Estimate
 from gateway.warm.job import Job, Survey
+from gateway.warm.kept import ONLY_IF_CACHED
 from gateway.warm.rehearse import Rehearsed
-
-# RFC 9111, section 5.2.1.7: the gateway then answers 504 where it would have to ask.
-_ONLY_IF_CACHED: Final = {"cache-control": "only-if-cached"}
 
 
 @dataclass(slots=True)
@@ -83,7 +81,7 @@ async def forecast(
 
 async def _what_is_there(job: Job, survey: Survey, asking: httpx.AsyncClient, made: Forecast) -> None:
     ask = replace(job.asker(asking), retries=0)
-    ask = replace(ask, headers=(*ask.headers, *_ONLY_IF_CACHED.items()))
+    ask = replace(ask, headers=(*ask.headers, *ONLY_IF_CACHED.items()))
     job.display.step("asking what is in the cache", survey.open)
     items, done = job.open_items(), 0
     while (marked := await anyio.to_thread.run_sync(next, items, None)) is not None:

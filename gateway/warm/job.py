@@ -1,14 +1,14 @@
 """One run of either command, stage by stage: check the input, find what is alike, ask, write what came.
 
-    read all of it ──► rehearse ──► ask the distinct ones ──► ask those that are alike ──► answers, failures
-       (no call)      (no call)                        engine.py
+    read all of it ──► rehearse ──► ask the distinct ones ──► ask those that are alike ──► check ──► answers, failures
+       (no call)      (no call)                        engine.py                        (no call)
 
 Each stage passes over the input anew. A stage that is told to stop leaves the rest to the next run.
 """
 
 import functools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,13 +20,15 @@ import httpx
 from gateway.batchlines import BadLine
 from gateway.bulk.ask import Asker, Pacer, wait_unless
 from gateway.bulk.engine import Ask, Engine, Marked, too_many
-from gateway.bulk.items import BadInput, Failure, Item, Recipe, Result
+from gateway.bulk.items import Answer, BadInput, Failure, Item, Recipe, Result
 from gateway.bulk.journal import Journal, State
 from gateway.config import Settings
+from gateway.question import Bypass
 from gateway.warm import answers
 from gateway.warm.answers import OutForm
 from gateway.warm.compose import Shape, compose, data_url
 from gateway.warm.display import Display
+from gateway.warm.kept import Check
 from gateway.warm.rehearse import Rehearsed, rehearse
 from gateway.warm.rows import is_local
 from gateway.warm.sources import Source
@@ -39,6 +41,8 @@ _BAD_SHOWN: Final = 20
 _READ_TOLD_EVERY: Final = 500
 # As many answers as this and none of them kept: to warm a cache like that is to pay for nothing.
 _PASSED_MOST: Final = 10
+# A journal's note: how many answers the gateway had not stored when the last of ours were found to be there.
+_UNSTORED: Final = "unstored"
 # What is alike needs the embedder and the guard, and a gateway that is kept waiting for them asks the model instead.
 _ALIKE_AT_ONCE: Final = 4
 
@@ -115,7 +119,7 @@ class Job:
                 "Mend them, or leave them out with --skip-bad."
             )
         if not survey.items and not survey.bad:
-            raise BadInput("there is nothing in the input")
+            raise BadInput(self.wanted.source.nothing())
         self.tally.total, self.tally.before = survey.items, survey.answered
         self.tally.later = self.journal.count_put_off()
         return survey
@@ -178,6 +182,8 @@ class Job:
     async def ask_all(self, asking: httpx.AsyncClient) -> None:
         """Ask what is open, the distinct ones first. Raises GaveUp."""
         ask = self.asker(asking)
+        if self.wanted.out is None and self.journal.noted(_UNSTORED) is None:
+            self._note_unstored(await settle(asking, self.clocks.monotonic))
 
         async def one(item: Item) -> Result:
             composed = await self.composed(item)
@@ -190,6 +196,46 @@ class Job:
             await settle(asking, self.clocks.monotonic)
             self.display.step("asking what is alike", self.tally.total)
             await self._engine(one, min(at_once, _ALIKE_AT_ONCE)).run(self.open_items(later=True))
+
+    async def check_kept(self, asking: httpx.AsyncClient) -> None:
+        """What was answered and is not in the cache becomes a failure: nobody who asks later is served. Raises
+        Stopped, GaveUp."""
+        await self.wait(0)
+        unstored = await settle(asking, self.clocks.monotonic)
+        # Where the gateway has since stored whatever anybody was answered, the misses need no look.
+        all_stored = unstored is not None and self.journal.noted(_UNSTORED) == str(unstored)
+        check = Check(self.asker(asking), self.composed, self.wanted.settings.pixels_max)
+        self.display.step("checking that the cache has it")
+
+        async def one(item: Item) -> Result:
+            answer = await anyio.to_thread.run_sync(self.journal.result, item)
+            assert isinstance(answer, Answer)
+            return await check(item, answer)
+
+        engine = Engine(self.journal, self.wanted.concurrency, one, self._count_checked, self.stop)
+        await engine.run(self._answered(("bypass",) if all_stored else ("bypass", "miss")))
+        await self.wait(0)
+        self._note_unstored(unstored)
+
+    def _note_unstored(self, count: int | None) -> None:
+        if count is not None:
+            self.journal.note(_UNSTORED, str(count))
+
+    def _answered(self, caches: Container[str]) -> Iterator[Marked]:
+        """Those whose answers came so. Blocking."""
+        for read in self.wanted.source.read(self.journal):
+            if self.stop.is_set():
+                return
+            if isinstance(read, BadLine):
+                continue
+            answer = self.journal.result(read)
+            if isinstance(answer, Answer) and answer.cache in caches:
+                yield read, read.mark(self._how)
+
+    def _count_checked(self, result: Result) -> str | None:
+        self.tally.checked(result)
+        self.display.reading(self.tally.looked_up)
+        return None
 
     def _engine(self, ask: Ask, concurrency: int) -> Engine:
         return Engine(self.journal, concurrency, ask, self._count, self.stop)
@@ -207,6 +253,10 @@ class Job:
         self.display.asked(tally, now_s)
         if isinstance(result, Failure):
             return too_many(tally.failed_in_a_row, self.wanted.concurrency, f"{result.code}: {result.message}")
+        if (
+            self.wanted.out is None and result.reason == Bypass.SHADOW
+        ):  # it did not tell of it before: its health is guarded
+            return 'the gateway is in shadow mode and asks the model whatever it has: warm it once its mode is "near"'
         kept = sum(tally.hits.values()) + sum(tally.misses.values()) + tally.before
         if self.wanted.out is None and not kept and tally.passed_in_a_row >= _PASSED_MOST:
             return f"nothing is kept of what is asked: the gateway says {result.reason} (docs/reasons.md)"

@@ -26,6 +26,7 @@ from gateway.bulk.ask import cache_of
 from gateway.bulk.items import Failure, Item
 from gateway.config import Settings
 from gateway.question import Mode
+from gateway.warm.kept import why_missing
 from gateway.warm.target import Own, Wait, client, in_thread, of_our_own
 
 _TIMEOUT_S: Final = 300.0
@@ -52,7 +53,6 @@ class Rehearsed:
     """What a rehearsal came to. `compared` were read by the cache, and are new or alike."""
 
     new: int = 0
-    unkept: int = 0  # of these, what the rehearsal's store did not take
     alike: Counter[str] = field(default_factory=Counter)  # exact, pixel or near
     passed: Counter[str] = field(default_factory=Counter)  # what the cache would not take, by the reason
     not_compared: int = 0  # other formats than chat completions, and what could not be composed
@@ -67,46 +67,55 @@ async def rehearse(
     heard: Callable[[Rehearsed], None],
 ) -> Rehearsed:
     """Tell `alike` each item that is like one before it. Raises Stopped."""
-    so_far = Rehearsed()
     async with _stage(settings, wait) as own, client(own.url, _TIMEOUT_S) as asking:
+        rehearsal = _Rehearsal(own, asking, compose, wait, alike, settings.pixels_max)
         while (marked := await anyio.to_thread.run_sync(next, items, None)) is not None:
-            item, _ = marked
-            await _one(item, asking, compose, alike, so_far)
-            heard(so_far)
-            await _settled(own, so_far, wait)
+            await rehearsal.ask(marked[0])
+            heard(rehearsal.so_far)
         await wait(0)  # items end early where all is to stop
-    return so_far
+    return rehearsal.so_far
 
 
-async def _one(
-    item: Item, asking: httpx.AsyncClient, compose: Composed, alike: Callable[[Item], None], so_far: Rehearsed
-) -> None:
-    composed = await compose(item)
-    if isinstance(composed, Failure):
-        so_far.not_compared += 1
-        return
-    response = await asking.post(composed[0], content=composed[1])
-    cache, reason = cache_of(response.headers.get("cache-status", ""))
-    if cache == "bypass":
-        so_far.passed[reason or cache] += 1
-    elif response.status_code != 200:
-        so_far.not_compared += 1
-    elif cache == "miss":
-        so_far.new += 1
-    else:
-        so_far.alike[cache] += 1
-        alike(item)
+@dataclass(slots=True)
+class _Rehearsal:
+    own: Own
+    asking: httpx.AsyncClient
+    compose: Composed
+    wait: Wait
+    alike: Callable[[Item], None]
+    pixels_max: int
+    so_far: Rehearsed = field(default_factory=Rehearsed)
 
-
-async def _settled(own: Own, so_far: Rehearsed, wait: Wait) -> None:
-    """Until the answer is stored, so that the next question can be like it. One that is not kept is not waited for
-    for long."""
-    for _ in range(_SETTLE_POLLS):
-        await wait(0)
-        if own.stored() >= so_far.new - so_far.unkept:
+    async def ask(self, item: Item) -> None:
+        composed, so_far = await self.compose(item), self.so_far
+        if isinstance(composed, Failure):
+            so_far.not_compared += 1
             return
-        await wait(_SETTLE_POLL_S)
-    so_far.unkept = so_far.new - own.stored()
+        path, body = composed
+        stored = self.own.stored()
+        response = await self.asking.post(path, content=body)
+        cache, reason = cache_of(response.headers.get("cache-status", ""))
+        if cache == "bypass":
+            so_far.passed[reason or cache] += 1
+        elif response.status_code != 200:
+            so_far.not_compared += 1
+        elif cache != "miss":
+            so_far.alike[cache] += 1
+            self.alike(item)
+        elif await self._stores(more_than=stored):
+            so_far.new += 1
+        else:
+            why = await anyio.to_thread.run_sync(why_missing, path, body, _ANSWER, self.pixels_max)
+            so_far.passed[why] += 1
+
+    async def _stores(self, more_than: int) -> bool:
+        """Whether the answer is kept, once that is settled: then the next question can be like it."""
+        for _ in range(_SETTLE_POLLS):
+            await self.wait(0)
+            if not self.own.is_storing():
+                break
+            await self.wait(_SETTLE_POLL_S)
+        return self.own.stored() > more_than
 
 
 @asynccontextmanager

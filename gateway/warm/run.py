@@ -43,8 +43,8 @@ class How:
 
 
 def run(wanted: Wanted, how: How, out: Console, err: Console) -> int:
-    """The exit status: 0 everything has its answer, 1 some failed, 2 the input cannot work and nothing was asked,
-    3 it was no use to go on, 130 stopped."""
+    """The exit status: 0 everything has its answer (of `warm`: in the cache), 1 some failed, 2 the input or the gateway
+    cannot work and nothing was asked, 3 it was no use to go on, 130 stopped."""
     clocks = Clocks(perf_counter, wall_clock, random.Random())
     try:
         return anyio.run(_run, wanted, how, clocks, out, err)
@@ -58,7 +58,8 @@ def run(wanted: Wanted, how: How, out: Console, err: Console) -> int:
 async def _run(wanted: Wanted, how: How, clocks: Clocks, out: Console, err: Console) -> int:
     if wanted.out is not None and wanted.out.exists() and not wanted.journal.exists() and not how.dry:
         raise BadInput(
-            f"{wanted.out} is there, and no journal of it ({wanted.journal}): give another --out, or delete it"
+            f"--out {wanted.out} is there already, and was not begun by this command (there is no {wanted.journal}): "
+            "give another --out, or move that file away"
         )
     made = not wanted.journal.exists()
     journal = Journal.open(wanted.journal, _about(wanted), fleeting=how.dry)
@@ -93,12 +94,15 @@ async def _stages(job: Job, how: How, out: Console) -> int:
         if how.dry:
             await _foretell(job, survey, how, out)
             return DONE
-        if survey.open:
+        warms = job.wanted.out is None
+        if survey.open or warms:
             async with _gateway(job) as asking:
                 if how.alike and survey.open >= _WORTH_COMPARING and not job.journal.compared:
                     await job.find_alike(lambda: job.open_items(), survey.open)
                     job.journal.keep_compared()
                 await job.ask_all(asking)
+                if warms:
+                    await job.check_kept(asking)
         if job.stop.is_set() and job.tally.done < job.tally.total:
             status = STOPPED
     except Stopped:
@@ -165,7 +169,8 @@ def _tell(job: Job, survey: Survey, status: int, failed: bool, how: How, out: Co
     if wanted.out is not None:
         say(f"written: {escape(str(wanted.out))}")
     if failed and job.journal.failures():
-        say(f"failed questions, to be given as an input again: {escape(str(wanted.failures))}")
+        what = "what failed or was not kept" if tally.unkept else "failed questions"
+        say(f"{what}, to be given as an input again: {escape(str(wanted.failures))}")
     if status in (STOPPED, GAVE_UP):
         say(f"{left:,} are left; the same command goes on where this one ended")
 

@@ -42,6 +42,12 @@ class Source:
             else:
                 yield read
 
+    def nothing(self) -> str:
+        """What was looked for, where nothing was found."""
+        if self.form is not None:
+            return f"there is no line with a question in {self.names[0]}"
+        return "there is nothing in the input: " + "; ".join(map(_sought, self.names))
+
     def _read(self, seen: Seen) -> Iterator[Read]:
         if self.form is None:
             return _pictures(self.names, self.rules, seen)
@@ -57,6 +63,8 @@ def open_source(names: tuple[str, ...], form: Form | None, rules: Rules, shape: 
         for name in names:
             if not os.path.exists(name) and not glob.has_magic(name):
                 raise BadInput(f"there is no file or folder {name}")
+        if why := wrong(Recipe((names[0],), rules.prompts[0]), shape):  # whichever the picture
+            raise BadInput(f"{names[0]} {why}")
         return Source(names, None, rules, shape)
     if len(names) > 1:
         raise BadInput(f"{rows[0]} is a file of rows: give it alone, without {len(names) - 1} other inputs")
@@ -128,6 +136,12 @@ def _files(names: Iterable[str]) -> Iterator[str]:
             yield name
         else:
             yield from (path for path in sorted(glob.iglob(name, recursive=True)) if os.path.isfile(path))
+
+
+def _sought(name: str) -> str:
+    if os.path.isdir(name):
+        return f"no picture in {name} or below ({' '.join(sorted(PICTURE_SUFFIXES))}; hidden ones are left out)"
+    return f"no file is called {name}"
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -20,9 +20,12 @@ class Tally:
     before: int = 0
     later: int = 0  # put off until the picture that they look like is answered
     hits: Counter[str] = field(default_factory=Counter)
-    misses: Counter[str] = field(default_factory=Counter)  # asked of the model and kept, by the reason of the miss
-    passed: Counter[str] = field(default_factory=Counter)  # ... and not kept: the cache was not asked, by the reason
+    misses: Counter[str] = field(default_factory=Counter)  # asked of the model, by the reason of the miss
+    passed: Counter[str] = field(default_factory=Counter)  # ... where the cache was not asked, by the reason
     failed: Counter[str] = field(default_factory=Counter)
+    # Of all that were answered, before this run as well: what the cache has no answer to after all, by the reason.
+    unkept: Counter[str] = field(default_factory=Counter)
+    looked_up: int = 0
     spent: dict[str, float] = field(default_factory=dict)  # by currency
     saved: dict[str, float] = field(default_factory=dict)
     unpriced: int = 0  # answers of the model whose price is not known
@@ -55,6 +58,12 @@ class Tally:
                 self._pay(result)
             case _:
                 assert_never(result)
+
+    def checked(self, result: Result) -> None:
+        """Count one of those that were looked up after they were answered."""
+        self.looked_up += 1
+        if isinstance(result, Failure):
+            self.unkept[result.message] += 1
 
     def _pay(self, answer: Answer) -> None:
         price = self.price_of(answer.model)
@@ -89,6 +98,7 @@ class Tally:
             "hits": {"total": sum(self.hits.values()), **self.hits},
             "misses": {"total": sum(self.misses.values()), "by_reason": dict(self.misses)},
             "not_cacheable": {"total": sum(self.passed.values()), "by_reason": dict(self.passed)},
+            "not_kept": {"total": sum(self.unkept.values()), "by_reason": dict(self.unkept)},
             "failed": {"total": sum(self.failed.values()), "by_code": dict(self.failed)},
             "spent": {currency: round(value, 6) for currency, value in self.spent.items()},
             "saved": {currency: round(value, 6) for currency, value in self.saved.items()},

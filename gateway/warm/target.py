@@ -34,6 +34,10 @@ _EMBED_WAIT_S: Final = 120.0
 # /cache/stats waits for what is being stored, but not for longer than a second.
 _SETTLED_WITHIN_S: Final = 0.9
 _SETTLE_MOST: Final = 30
+_OF_NO_USE: Final = {
+    Mode.OFF: "would keep nothing of what is asked",
+    Mode.SHADOW: "asks the model whatever it has, and would pay for each question once more",
+}
 _GUARDED: Final = frozenset((401, 403, 429))
 
 Wait = Callable[[float], Awaitable[None]]  # sleeps, or raises Stopped
@@ -41,11 +45,13 @@ Wait = Callable[[float], Awaitable[None]]  # sleeps, or raises Stopped
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A gateway of this process: its base URL, what its health would say, and how many answers it has stored."""
+    """A gateway of this process: its base URL, what its health would say, how many answers it has stored, and whether
+    one that was given may still become one of them."""
 
     url: str
     health: Object
     stored: Callable[[], int]
+    is_storing: Callable[[], bool]
 
 
 @asynccontextmanager
@@ -66,7 +72,7 @@ async def of_our_own(settings: Settings, wait: Wait) -> AsyncIterator[Own]:
         while isinstance(embedding.state, Loading):  # what is stored before has no near hits
             await wait(_POLL_S)
         health = {"mode": settings.mode, "embedder": describe(embedding.state)}
-        yield Own(url, health, lambda: running.store.size().entries)
+        yield Own(url, health, lambda: running.store.size().entries, lambda: running.account.is_settling)
 
 
 @asynccontextmanager
@@ -126,27 +132,38 @@ async def when_ready(asking: httpx.AsyncClient, wait: Wait) -> Object:
         waited_s += _POLL_S
 
 
-async def settle(asking: httpx.AsyncClient, monotonic: Callable[[], float]) -> None:
-    """Wait until what was answered is stored, so that what looks like it will find it. Where the gateway does not tell,
-    it is not waited for: that costs a call, nothing else."""
+async def settle(asking: httpx.AsyncClient, monotonic: Callable[[], float]) -> int | None:
+    """Wait until what was answered is stored, so that what looks like it will find it. How many answers the gateway has
+    ever not stored; None where it does not tell, and then it is not waited for: that costs a call, nothing else."""
+    unstored: int | None = None
     for _ in range(_SETTLE_MOST):
         begun_s = monotonic()
         try:
             response = await asking.get("/cache/stats")
         except httpx.TransportError:
-            return
+            return None
+        unstored = _total(_object(response).get("not_stored"))
         if response.status_code != 200 or monotonic() - begun_s < _SETTLED_WITHIN_S:
-            return
+            break
+    return unstored
 
 
 def look_over(health: Object, warms: bool) -> str | None:
     """What a user should know of this gateway before it is asked. Raises BadInput where warming it is of no use."""
-    if warms and health.get("mode") == Mode.OFF:
-        raise BadInput('the mode of the gateway is "off": it would keep nothing of what is asked')
+    mode = health.get("mode")
+    if warms and mode in (Mode.OFF, Mode.SHADOW):
+        raise BadInput(
+            f'the mode of the gateway is "{mode}": it {_OF_NO_USE[mode]}; nothing was asked. Warm it once it runs with '
+            'mode = "near" (or "pixel", "exact")'
+        )
     embedder = health.get("embedder") or {}
     if embedder.get("state") in ("failed", "broken"):
         return f"the gateway has no embedder, so nothing will be found again by likeness: {embedder.get('why')}"
     return None
+
+
+def _total(counts: object) -> int | None:
+    return sum(counts.values()) if isinstance(counts, dict) else None
 
 
 def _object(response: httpx.Response) -> Object:

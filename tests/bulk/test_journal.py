@@ -33,6 +33,17 @@ def test_a_result_is_known_again_when_the_journal_is_opened_again(journal: Journ
     again.close()
 
 
+def test_a_note_is_there_when_the_journal_is_opened_again_the_last_one(journal: Journal):
+    assert journal.noted("count") is None
+    journal.note("count", "1")
+    journal.note("count", "2")
+    journal.close()
+    again = Journal.open(journal.path, ABOUT)
+
+    assert again.noted("count") == "2"
+    again.close()
+
+
 def test_an_item_has_one_result_the_last(journal: Journal):
     journal.write([(ITEM, b"mark", FAILURE)])
     journal.setdefault("a", 1)

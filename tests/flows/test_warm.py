@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,11 @@ def lookalike(*args: str, status: int = 0, **env: str) -> Said:
 def came(said: Said) -> dict[str, Any]:
     """The JSON at the end of what was said."""
     return json.loads(said.stdout)
+
+
+def unbroken(text: str) -> str:
+    """What was said, on one line."""
+    return " ".join(text.split())
 
 
 def answers(file: str) -> list[dict[str, Any]]:
@@ -164,13 +171,110 @@ def test_to_warm_what_is_not_kept_ends_early(stage: Stage, folder: Path):
     assert stage.upstream.calls < 14
 
 
-@pytest.mark.parametrize("mode", ["off"])
-def test_a_gateway_that_keeps_nothing_is_not_warmed(build: Build, mode: str):  # noqa: F811
-    stage = build(mode=mode)
-    said = lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, status=2)
+FAKE = ("--header", "x-fake: text=It is a price.")
 
-    assert '"off"' in said.stderr
+
+@pytest.mark.parametrize("guarded", [{}, {"admin_token": "a-token-of-the-operators"}])
+def test_an_answer_that_is_not_kept_is_told_as_such_and_fails_a_script(build: Build, folder: Path, guarded: Any):  # noqa: F811
+    stage = build(embed_timeout_s=60, near=False, **guarded)
+    (folder / "photos" / "broken.png").write_bytes(b"no picture")
+    said = lookalike(
+        "warm", "photos", *MODEL, *FAKE, "--gateway", stage.gateway, "--json", status=1, OPENAI_API_KEY=KEY
+    )
+
+    assert came(said)["not_kept"] == {"total": 1, "by_reason": {"picture-unreadable": 1}}
+    assert (came(said)["failed"]["total"], came(said)["exit_status"]) == (0, 1)
+    assert "not kept, to be given as an input again: lookalike-warm.failures.jsonl" in unbroken(said.stderr)
+    (failure,) = answers("lookalike-warm.failures.jsonl")
+    assert failure["pictures"] == [str(folder / "photos" / "broken.png")]
+    assert failure["error"] == "not-kept: picture-unreadable"
+
+    (folder / "photos" / "broken.png").write_bytes(png(cards.draw("77.70")))
+    calls = stage.upstream.calls
+    again = ("lookalike-warm.failures.jsonl", "--model", "m", *FAKE)
+    lookalike("warm", *again, "--gateway", stage.gateway, OPENAI_API_KEY=KEY)
+
+    assert stage.upstream.calls == calls + 1
+
+
+def test_a_question_that_the_cache_is_not_asked_is_not_kept(stage: Stage, folder: Path):
+    row = {"picture": "https://example.invalid/a.png", "prompt": "Price?"}
+    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    for _ in range(2):  # the second resumes the first
+        said = lookalike("warm", "rows.jsonl", "--model", "m", "--gateway", stage.gateway, status=1)
+
+        assert "answered, but not kept" in said.stdout
+        assert "picture-by-reference 1" in said.stdout
+    lookalike("batch", "rows.jsonl", "--out", "out.jsonl", "--model", "m", "--gateway", stage.gateway)
+
+
+def test_an_answer_that_the_gateway_refuses_to_keep_is_told_by_its_reason(stage: Stage):
+    flags = ("--header", "x-fake: finish=length", "--gateway", stage.gateway, "--json")
+    said = lookalike("warm", "photos/*.png", *MODEL, *flags, status=1)
+
+    assert came(said)["not_kept"] == {"total": 4, "by_reason": {"truncated-answer": 4}}
+    assert stage.upstream.calls == 4
+
+
+def test_a_check_that_is_stopped_is_made_by_the_next_run(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    flags = ("photos/*.png", *MODEL, "--header", "x-fake: finish=length", "--gateway", stage.gateway)
+
+    def stopped(reply: object) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)  # the other lookups are still to come
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.warm.kept.is_missing", stopped)
+        lookalike("warm", *flags, "--concurrency", "1", status=130)
+    assert Path("lookalike-warm.journal").exists()
+    said = lookalike("warm", *flags, "--json", status=1)
+
+    assert came(said)["done_before"] == came(said)["not_kept"]["total"] == 4
+    assert stage.upstream.calls == 4
+
+
+def test_where_all_is_stored_nothing_is_looked_up(stage: Stage):
+    lookalike("warm", "photos/*.png", *MODEL, "--gateway", stage.gateway)
+
+    assert stage.stats()["hits"]["total"] == 0
+    assert stage.stats()["errors"] == {}
+
+
+@pytest.mark.parametrize("mode", ["off", "shadow"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_gateway_that_serves_nothing_is_not_warmed(build: Build, mode: str, more: tuple[str, ...]):  # noqa: F811
+    stage = build(mode=mode, near=False)
+    for _ in range(2):
+        said = lookalike("warm", "photos", *MODEL, "--gateway", stage.gateway, *more, status=2)
+
+        assert f'the mode of the gateway is "{mode}"' in unbroken(said.stderr)
+        assert 'mode = "near"' in unbroken(said.stderr)
     assert stage.upstream.calls == 0
+
+
+def test_a_gateway_that_does_not_tell_of_its_shadow_mode_is_asked_no_more_than_once_by_each_worker(build: Build):  # noqa: F811
+    stage = build(mode="shadow", near=False, admin_token="a-token-of-the-operators")
+    flags = ("--gateway", stage.gateway, "--concurrency", "1", "--no-find-alike")
+    said = lookalike("warm", "photos", *MODEL, *flags, status=3)
+
+    assert "shadow mode" in said.stderr
+    assert stage.upstream.calls == 1
+
+
+@pytest.mark.parametrize(
+    "header", ["Cache-Control: no-store", "Cache-Control: only-if-cached", "X-Lookalike-Mode: off"]
+)
+def test_headers_with_which_nothing_is_kept_are_refused(header: str):
+    said = lookalike("warm", "photos", *MODEL, "--gateway", "http://h", "--header", header, status=2)
+
+    assert "leave that header out" in unbroken(said.stderr)
+
+
+def test_a_store_in_memory_is_not_warmed():
+    flags = ("--upstream", "http://h", "--store", "store")
+    said = lookalike("warm", "photos", *MODEL, *flags, status=2, LOOKALIKE_STORE="memory")
+
+    assert "gone with this command" in unbroken(said.stderr)
 
 
 def test_a_gateway_with_an_admin_token_is_warmed_without_it(build: Build):  # noqa: F811
@@ -207,7 +311,12 @@ def test_nobody_at_the_address_is_told_before_anything_is_asked():
         (("photos", "--model", "m", "--gateway", "http://h"), "--prompt"),
         (("photos", "--prompt", "Price?", "--gateway", "http://h"), "--model"),
         (("nowhere", *MODEL, "--gateway", "http://h"), "there is no file or folder nowhere"),
-        (("nothing*.png", *MODEL, "--gateway", "http://h"), "nothing in the input"),
+        (("nothing*.png", *MODEL, "--gateway", "http://h"), "no file is called nothing*.png"),
+        (("empty", *MODEL, "--gateway", "http://h"), "no picture in empty or below"),
+        (("none.jsonl", "--model", "m", "--gateway", "http://h"), "no line with a question in none.jsonl"),
+        (("photos", *MODEL, "--gateway", "http://h", "--journal", "no/such.journal"), "there is no folder no; make it"),
+        (("photos", *MODEL, "--gateway", "http://h", "--journal", "photos"), "--journal photos is a folder"),
+        (("photos", *MODEL, "--gateway", "http://h", "--failures", "no/f.jsonl"), "--failures no/f.jsonl: there is no"),
         (("photos", "rows.csv", *MODEL, "--gateway", "http://h"), "give it alone"),
         (("photos", *MODEL, "--store", "s"), "LOOKALIKE_UPSTREAM"),
         (("photos", *MODEL, "--gateway", "h"), "--gateway"),
@@ -216,11 +325,57 @@ def test_nobody_at_the_address_is_told_before_anything_is_asked():
         (("photos", *MODEL, "--gateway", "http://h", "--form", "xml"), "one of csv, rows, openai, log"),
     ],
 )
-def test_bad_input_is_told_in_words_and_nothing_is_asked(flags: tuple[str, ...], said: str):
+def test_bad_input_is_told_in_words_and_nothing_is_asked(flags: tuple[str, ...], said: str, folder: Path):
+    (folder / "empty").mkdir()
+    (folder / "none.jsonl").touch()
     told = lookalike("warm", *flags, status=2)
 
-    assert said in told.stderr
+    assert said in unbroken(told.stderr)
     assert "Traceback" not in told.output
+
+
+@pytest.mark.parametrize("template", [None, '{"a": "{picture}", "b": "{prompt}", "c": "{system}"}'])
+def test_what_every_picture_of_a_folder_lacks_is_told_once(folder: Path, template: str | None):
+    flags = ["--prompt", "Price?", "--gateway", "http://h"]
+    if template:
+        (folder / "template.json").write_text(template)
+        flags += ["--template", "template.json"]
+    told = lookalike("warm", "photos", *flags, status=2)
+
+    assert len(told.stderr.splitlines()) == 1
+    assert "line" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--out", "photos"), "--out photos is a folder: name a file in it, such as photos/answers.jsonl"),
+        (("--out", "in.jsonl"), "--out in.jsonl is the input itself, which stays as it is"),
+        (("--out", "link.jsonl"), "--out link.jsonl is the input itself"),
+        (("--out", "no/out.jsonl"), "--out no/out.jsonl: there is no folder no; make it first"),
+        (("--out", "out.jsonl", "--journal", "out.jsonl"), "--journal and --out are one file"),
+        (("--out", "out.jsonl", "--journal", "in.jsonl"), "--journal in.jsonl is the input itself"),
+        (("--out", "out.xlsx"), "answers are not written as .xlsx; name a file that ends in .jsonl or .csv"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_asked(
+    folder: Path, flags: tuple[str, ...], said: str
+):
+    (folder / "in.jsonl").write_text(batch_line("a", "48.20"))
+    (folder / "link.jsonl").symlink_to("in.jsonl")
+    before = sorted(folder.iterdir())
+    told = lookalike("batch", "in.jsonl", *flags, "--gateway", "http://h", status=2)
+
+    assert said in unbroken(told.stderr)
+    assert "delete" not in told.stderr
+    assert (sorted(folder.iterdir()), (folder / "in.jsonl").read_text()) == (before, batch_line("a", "48.20"))
+
+
+def test_a_form_that_is_named_may_have_any_suffix(stage: Stage, folder: Path):
+    (folder / "in.jsonl").write_text(batch_line("a", "48.20"))
+    lookalike("batch", "in.jsonl", "--out", "out.txt", "--out-form", "csv", "--gateway", stage.gateway)
+
+    assert Path("out.txt").read_text().startswith("id,picture,prompt")
 
 
 # Batch.
@@ -280,7 +435,7 @@ def test_a_file_of_answers_is_not_written_over_by_another_input(stage: Stage, fo
     Path("out.jsonl.journal").unlink()
     said = lookalike("batch", "in.jsonl", "--out", "out.jsonl", "--gateway", stage.gateway, status=2)
 
-    assert "no journal of it" in said.stderr
+    assert "move that file away" in unbroken(said.stderr)
     assert Path("out.jsonl").read_bytes() == once
 
 

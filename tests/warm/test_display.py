@@ -80,6 +80,13 @@ def test_the_table_at_the_end_names_every_reason():
     assert "4.0000 CNY" in seen
 
 
+def test_answers_without_a_price_are_told_beside_the_sum():
+    shown, file = console(terminal=False)
+    show_run(Tally(lambda model: None, spent={"CNY": 1.0}, unpriced=2), shown)
+
+    assert "1.0000 CNY  not counted, having no price: 2 (`prices` in the settings)" in file.getvalue()
+
+
 def test_an_estimate_says_what_it_assumes():
     shown, file = console(terminal=False)
     estimate = Estimate(Assumed(200, 2.0), lambda model: PRICE)
@@ -107,7 +114,14 @@ def test_the_rate_limits_the_time_and_concurrency_shortens_it():
     estimate = Estimate(Assumed(seconds=2.0), lambda model: None, calls=100)
 
     assert estimate.seconds(10, None) == 20.0
-    assert estimate.seconds(10, 2.0) == 50.0
+    assert estimate.seconds(10, 2.0) == 51.5  # the last begins after 99 gaps, and is then answered
+
+
+def test_no_run_is_shorter_than_one_answer():
+    estimate = Estimate(Assumed(seconds=3.0), lambda model: None, calls=4)
+
+    assert estimate.seconds(10, None) == 3.0
+    assert Estimate(Assumed(seconds=3.0), lambda model: None).seconds(10, None) == 0.0
 
 
 def test_what_a_machines_hours_cost_is_spent_by_the_model_and_not_saved_by_the_gateways_seconds():
