@@ -10,7 +10,7 @@ from cache.forget import Sought, showing
 from cache.marks import Marks
 from cache.stores.base import Kept
 from embeddings.batching import Broken, Failed, Loading
-from gateway.admin.entries import TENANT_DIGITS_LEAST
+from gateway.admin.entries import TENANT
 from gateway.admin.replies import Problem, body, read
 from gateway.admin.selection import Selection, newest_first
 from gateway.fingerprint import Fingerprint
@@ -26,7 +26,7 @@ class Purge(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = None
-    tenant: str | None = Field(None, pattern=r"^[0-9a-f]+$", min_length=TENANT_DIGITS_LEAST)
+    tenant: str | None = Field(None, pattern=TENANT)
     prompt: str | None = Field(None, min_length=1)
     older_than_s: float | None = Field(None, ge=0)
     newer_than_s: float | None = Field(None, ge=0)

@@ -187,7 +187,7 @@ def test_the_last_line_of_a_longer_prompt_finds_it(stage: Stage):
         ({"model": 3}, "model"),
         ({"all": "yes"}, "all"),
         ({"tenant": "9f"}, "tenant"),
-        ([], "dictionary"),
+        ([], "must be a table"),
     ],
 )
 def test_a_purge_that_does_not_say_clearly_what_it_means_deletes_nothing(stage: Stage, body: Any, words: str):

@@ -478,9 +478,9 @@ def test_batches_may_be_a_table_of_the_file(toml: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"batches": "yes"}, "batches.word: Input should be 'off' or 'on'"),
-        ({"batches": {"concurrency": 0}}, "batches.table.concurrency: Input should be greater than or equal to 1"),
-        ({"batches": {"at_once": 3}}, "batches.table.at_once: is no setting"),
+        ({"batches": "yes"}, "batches: must be 'off' or 'on'"),
+        ({"batches": {"concurrency": 0}}, "batches.concurrency: must be at least 1"),
+        ({"batches": {"at_once": 3}}, "batches.at_once: is no setting"),
         ({"batches": "on", "privacy": "strict"}, 'privacy = "strict" forbids: turn one of them off'),
         ({"batches": {}, "store": "memory"}, 'store = "memory" writes nothing: use "embedded"'),
     ],
