@@ -15,7 +15,7 @@ from cache.stores.directory import secret_of
 from gateway import headers
 from gateway.tenants import Credential, Tenants
 
-DIGITS: Final = 16  # as `lookalike entries` shows them
+DIGITS: Final = 16  # as an entry keeps them
 
 
 class Unnamed(Exception):

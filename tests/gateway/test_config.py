@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.trouble import memory_bytes
 from tests.examples import examples
 
 UPSTREAM = "http://localhost:8000"
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -74,6 +76,23 @@ def test_tables_come_from_the_file_and_as_json_from_the_environment(
 
     monkeypatch.setenv(PREFIX + "PRICES", '{"other": {"per_upstream_hour": 1, "currency": "USD"}}')
     assert Price(per_upstream_hour=1, currency="USD") == load_settings(toml).price("other")
+
+
+def test_lists_and_tables_in_the_environment_work_as_they_are_documented(
+    toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text(
+        f'upstream = "{UPSTREAM}"\nadmin_origins = ["https://a.test", "https://b.test"]\nthreshold = {{ dct = 0.7 }}\n'
+    )
+    shown = (ROOT / "docs/configuration.md").read_text("utf-8")
+    for name, value in re.findall(r"^export (LOOKALIKE_\w+)='(.+?)'", shown, re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    settings = load_settings(toml)
+
+    assert settings.admin_origins == ("https://cache.example.org",)
+    assert settings.threshold == {"clip": 0.96, "dct": 0.7}
+    assert settings.prices["qwen3-vl-8b"].currency == "CNY"
+    assert [rule.tag for rule in settings.rules] == [("apple",)]
 
 
 def test_settings_do_not_change_once_they_are_read() -> None:
