@@ -11,7 +11,11 @@ _READ_S = 3600.0
 
 
 class Refused(Exception):
-    """The gateway said no, or does not answer; the message is for people."""
+    """The gateway said no, or does not answer; the message is for people. `misused`: what was asked makes no sense."""
+
+    def __init__(self, words: str, misused: bool = False) -> None:
+        super().__init__(words)
+        self.misused = misused
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,6 @@ def _read(response: httpx.Response, address: str, had_token: bool) -> dict[str, 
         how = "This is not its admin token." if had_token else "The gateway needs its admin token."
         raise Refused(f"{how} Set LOOKALIKE_ADMIN_TOKEN.")
     try:
-        raise Refused(f"The gateway refused: {said['error']['message']}.")
+        raise Refused(f"The gateway refused: {said['error']['message']}.", misused=response.status_code == 400)
     except (KeyError, TypeError) as error:
         raise Refused(strange) from error
