@@ -62,9 +62,14 @@ def _read(response: httpx.Response, address: str, had_token: bool) -> dict[str, 
     if response.status_code == 200 and isinstance(said, dict):
         return said
     if response.status_code == 401:
-        how = "This is not its admin token." if had_token else "The gateway needs its admin token."
-        raise Refused(f"{how} Set LOOKALIKE_ADMIN_TOKEN.")
+        raise Refused(f"The gateway refused: {not_admitted(had_token)}.")
     try:
         raise Refused(f"The gateway refused: {said['error']['message']}.", misused=response.status_code == 400)
     except (KeyError, TypeError) as error:
         raise Refused(strange) from error
+
+
+def not_admitted(had_token: bool) -> str:
+    """What a 401 of /cache/ means, after "the gateway refused:"."""
+    why = "this is not its admin token" if had_token else "it needs its admin token"
+    return f"{why} (set LOOKALIKE_ADMIN_TOKEN, or give --token)"
