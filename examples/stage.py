@@ -82,7 +82,9 @@ class Stage:
         key = {"OPENAI_API_KEY": self.api_key} if self.api_key else {}
         ran = subprocess.run(command, cwd=self.out, env=os.environ | key, capture_output=True, text=True)
         if ran.returncode:
-            raise SystemExit(f"lookalike {words[0]} failed:\n{ran.stderr or ran.stdout}")
+            failures = [line for file in self.out.glob("*.failures.jsonl") for line in file.read_text().splitlines()]
+            why = json.loads(failures[0])["error"] if failures else (ran.stderr or ran.stdout).strip()
+            raise SystemExit(f"lookalike {words[0]} failed: {why}")
 
     def say(self, line: str = "") -> None:
         self.lines.append(line)

@@ -144,6 +144,22 @@ def test_an_example_says_in_a_line_what_an_endpoint_refused(reply: tuple[int, An
         assert words in ends("exam", "--upstream", upstream.url, "--model", "m")
 
 
+@pytest.mark.parametrize(("name", "command"), [("exam", "batch"), ("products", "warm"), ("moderation", "")])
+def test_an_example_says_in_a_line_that_a_model_takes_no_pictures(name: str, command: str, tmp_path: Path):
+    async def answer(request: Request) -> Response:
+        if b"image_url" in await request.body():
+            return JSONResponse({"error": {"message": "this model takes text alone"}}, 400)
+        return JSONResponse({"choices": [{"message": {"role": "assistant", "content": "ready"}}]})
+
+    app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+    with served(app) as upstream:
+        said = ends(name, "--upstream", upstream.url, "--model", "m", "--out", str(tmp_path))
+
+    assert said.startswith(f"lookalike {command} failed: " if command else "http://127.0.0.1:")
+    assert "this model takes text alone" in said
+    assert "\n" not in said
+
+
 @pytest.mark.parametrize("name", ["exam", "claims"])
 def test_an_example_says_in_a_line_that_a_model_answered_in_prose(name: str, tmp_path: Path):
     with served(FakeUpstream()) as upstream:  # says "prices: …", whatever it is asked
