@@ -2,17 +2,20 @@
 
 import argparse
 import base64
+import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 from PIL import Image
@@ -22,6 +25,7 @@ from examples.receiver import Act, receiver
 from examples.standin import MODEL, Standin
 from gateway.app import create_app
 from gateway.config import Settings, load_settings
+from gateway.errors import ConfigError
 from gateway.make import open_store
 from gateway.server import InThread
 
@@ -66,16 +70,9 @@ class Stage:
         kind = Image.open(BytesIO(picture)).get_format_mimetype()
         url = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": self.prompt}]
-        who = {"authorization": f"Bearer {self.api_key}"} if self.api_key else {}
-        response = httpx.post(
-            f"{self.gateway}/v1/chat/completions",
-            json={"model": self.model, "messages": [{"role": "user", "content": content}]},
-            headers=who,
-            timeout=300,
-        ).raise_for_status()
+        response, text = _asked(self.gateway, self.model, self.api_key, content)
         status, tags = response.headers["cache-status"], response.headers.get("x-lookalike-tags", "")
         hit = status.partition("detail=")[2] if "; hit;" in status else None
-        text = response.json()["choices"][0]["message"]["content"]
         return Reply(text, hit, tuple(tag for tag in tags.split(", ") if tag))
 
     def lookalike(self, *words: str) -> None:
@@ -85,7 +82,9 @@ class Stage:
         key = {"OPENAI_API_KEY": self.api_key} if self.api_key else {}
         ran = subprocess.run(command, cwd=self.out, env=os.environ | key, capture_output=True, text=True)
         if ran.returncode:
-            raise SystemExit(f"lookalike {words[0]} failed:\n{ran.stderr or ran.stdout}")
+            failures = [line for file in self.out.glob("*.failures.jsonl") for line in file.read_text().splitlines()]
+            why = json.loads(failures[0])["error"] if failures else (ran.stderr or ran.stdout).strip()
+            raise SystemExit(f"lookalike {words[0]} failed: {why}")
 
     def say(self, line: str = "") -> None:
         self.lines.append(line)
@@ -102,6 +101,35 @@ class Stage:
     def delivered(self) -> dict[str, int]:
         stats = httpx.get(f"{self.gateway}/cache/stats", timeout=60).json()
         return {name: counts["delivered"] for name, counts in stats["webhooks"].items()}
+
+
+def _asked(base_url: str, model: str, api_key: str | None, content: Any) -> tuple[httpx.Response, str]:
+    """The reply, and what the model said in it. Ends the example with a sentence where it said nothing."""
+    address = f"{base_url.removesuffix('/v1')}/v1/chat/completions"
+    body = {"model": model, "messages": [{"role": "user", "content": content}]}
+    who = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        response = httpx.post(address, json=body, headers=who, timeout=300)
+    except httpx.HTTPError as error:
+        raise SystemExit(f"No model answers at {base_url}: {error}") from error
+    why = "not as an OpenAI-compatible endpoint does"
+    with suppress(ValueError, LookupError, TypeError):
+        said = response.json()
+        if response.is_success and isinstance(text := said["choices"][0]["message"]["content"], str):
+            return response, text
+        why = str(said["error"]["message"])
+    raise SystemExit(f"{address} answered with HTTP {response.status_code}: {why}")
+
+
+def fields(answer: str, *names: str) -> dict[str, Any]:
+    """The JSON object that a prompt asks for; models like to put it in a code block. Ends the example with a sentence
+    where the model said something else."""
+    bare = re.sub(r"\A\s*```\w*\n|\n```\s*\Z", "", answer)
+    with suppress(ValueError):
+        found = json.loads(bare)
+        if isinstance(found, dict) and all(name in found for name in names):
+            return found
+    raise SystemExit(f"The model did not answer with a JSON object that has {', '.join(names)}: {answer[:200]!r}")
 
 
 def copy(picture: bytes, quality: int = 82, scale: float = 1.0) -> bytes:
@@ -123,6 +151,8 @@ def arguments(what: str, words: list[str] | None) -> argparse.Namespace:
     given = parser.parse_args(words)
     if given.upstream and not given.model:
         parser.error("--upstream needs --model")
+    if given.out and given.out.exists() and not given.out.is_dir():
+        parser.error(f"--out {given.out} is no folder")
     return given
 
 
@@ -140,7 +170,9 @@ def stage(folder: Path, what: str, words: list[str] | None, acts: dict[str, Act]
         standin = None if given.upstream else Standin(folder)
         upstream = given.upstream or stack.enter_context(served(standin.app if standin else None)).url
         cache_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lookalike-store-")))
-        settings = load_settings(folder / "settings.toml", upstream=upstream, cache_dir=cache_dir, embedder="dct")
+        settings = _settings(folder, upstream, cache_dir)
+        if given.upstream:  # a wrong address, key or model is told at once, and not by each picture
+            _asked(settings.upstream, given.model, given.api_key, "Say: ready.")
         settings = _with_receivers(settings, acts or {}, given.model or MODEL, stack)
         app = create_app(settings, open_store(settings))
         gateway = stack.enter_context(served(app)).url
@@ -148,6 +180,13 @@ def stage(folder: Path, what: str, words: list[str] | None, acts: dict[str, Act]
             time.sleep(0.05)
         key = None if standin else given.api_key
         yield Stage(folder, out.resolve(), gateway, given.model or MODEL, key, standin, app)
+
+
+def _settings(folder: Path, upstream: str, cache_dir: Path) -> Settings:
+    try:
+        return load_settings(folder / "settings.toml", upstream=upstream, cache_dir=cache_dir, embedder="dct")
+    except ConfigError as error:
+        raise SystemExit(f"The settings do not work: {error}") from error
 
 
 def served(app: ASGIApp | None) -> InThread:

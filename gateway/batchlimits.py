@@ -21,12 +21,12 @@ class BatchLimits(BaseModel):
 
 
 def _form(value: object) -> str:
-    return "word" if isinstance(value, str) else "table"
+    return "[word]" if isinstance(value, str) else "[table]"
 
 
 # Told apart by their form, so that a table that is wrong is told what is wrong with it.
 Batches = Annotated[
-    Annotated[Literal["off", "on"], Tag("word")] | Annotated[BatchLimits, Tag("table")], Discriminator(_form)
+    Annotated[Literal["off", "on"], Tag("[word]")] | Annotated[BatchLimits, Tag("[table]")], Discriminator(_form)
 ]
 
 

@@ -118,11 +118,15 @@ def tenant(
     or read from standard input: it is no argument, which others could see."""
     from gateway.naming import Unnamed, digest, group_digest, read_key, sent
 
-    where = _offline(config, cache_dir=cache_dir).cache_dir
+    settings = _offline(config, cache_dir=cache_dir)
+    where = settings.cache_dir
     try:
-        found = group_digest(where, group) if group else digest(where, sent(read_key(), header, query))
+        if group is not None:
+            found = group_digest(where, group, settings.shared)
+        else:
+            found = digest(where, sent(read_key(), header, query))
     except Unnamed as why:
-        err.print(f"[red]{why}[/]", highlight=False)
+        err.print(str(why), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from why
     out.print(found, highlight=False)
 
@@ -143,18 +147,20 @@ def calibrate(
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON")] = False,
 ) -> None:
-    """Read what shadow mode noted: savings against disagreement by threshold, and the settings to choose."""
+    """Read what shadow mode noted: savings against disagreement by threshold, and the settings to choose. Exit status:
+    0 done, 1 nothing was noted yet, 2 --log is no shadow log."""
     from gateway.calibrate.curve import Judge
+    from gateway.calibrate.report import NoLog, examine, load, show
     from gateway.calibrate.report import as_json as in_json
-    from gateway.calibrate.report import examine, load, show
     from gateway.shadowlog import SHADOW_FILE
 
     with err.status("Reading the shadow log"):
         loaded = load(log or cache_dir / SHADOW_FILE)
-        report = None if isinstance(loaded, str) else examine(*loaded, Judge(similar_enough), disagreement_max)
-    if report is None:
-        err.print(f"[red]{loaded}[/]", highlight=False)
-        raise typer.Exit(1)
+        if not isinstance(loaded, NoLog):
+            report = examine(*loaded, Judge(similar_enough), disagreement_max)
+    if isinstance(loaded, NoLog):
+        err.print(loaded.words, style="red", markup=False, highlight=False)
+        raise typer.Exit(2 if log and loaded.is_none else 1)
     if as_json:
         out.print_json(json.dumps(in_json(report)))
     else:

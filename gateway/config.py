@@ -30,6 +30,7 @@ from gateway.batchlimits import Batches, refuse_unfit
 from gateway.errors import ConfigError
 from gateway.fetch.rules import Host, Rules
 from gateway.labels.settings import Classifiers
+from gateway.plainly import place, plainly
 from gateway.price import EmbeddingPrice, Price
 from gateway.question import Mode, Scrutiny
 from gateway.rules import known
@@ -219,7 +220,8 @@ class Settings(Trouble, BaseSettings):
     @field_validator("fetch_pictures", mode="before")
     @classmethod
     def is_a_word_or_a_list(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in ("off", "public"):
+        is_list = isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
+        if value not in ("off", "public") and not is_list:
             raise ValueError('give "off", "public", or a list of hosts such as ["images.example.com"]')
         return value
 
@@ -307,8 +309,10 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         return FromFile(**{name: value for name, value in flags.items() if value is not None})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    except SettingsError as error:  # a table in the environment is JSON; the value is not repeated
-        raise ConfigError(f"{error}: not JSON") from error
+    except SettingsError as error:  # the value is not repeated
+        _, name, *_ = str(error).split('"')
+        words = f'{name}: {PREFIX}{name.upper()} is not JSON, as lists and tables are there: ["a", "b"] or {{"a": 1}}'
+        raise ConfigError(words) from error
     except ValidationError as error:
         raise ConfigError(_in_words(error, path)) from error
 
@@ -327,20 +331,15 @@ def _in_words(error: ValidationError, path: Path | None) -> str:
     rules_file = None if from_environment else path
     text = rules_file.read_text("utf-8") if rules_file else ""
     for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "settings"
-        name = in_a_rule(problem, rules_file, text) or name
+        name = in_a_rule(problem, rules_file, text) or place(problem) or "settings"
         match problem["type"]:
             case "missing" if len(problem["loc"]) == 1:
                 words = f"is needed: --{name.replace('_', '-')}, {PREFIX}{name.upper()} or `{name}` in the TOML file"
-            case "missing":
-                words = "is needed"
             case "extra_forbidden":
                 words = f"is no setting{f' (in {path})' if path else ''}"
-            case "value_error":  # the value may hold a password: it is not repeated
-                words = problem["msg"].removeprefix("Value error, ")
-            case _ if name.startswith(_SECRETS):
-                words = problem["msg"]
+            case kind if kind in ("missing", "value_error") or name.startswith(_SECRETS):
+                words = plainly(problem)  # the value may hold a password: it is not repeated
             case _:
-                words = f"{problem['msg']} (got {problem['input']!r})"
+                words = f"{plainly(problem)} (got {problem['input']!r})"
         lines.append(f"{name}: {words}")
     return "\n".join(lines)

@@ -2,14 +2,14 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from gateway.manage import HERE, AsJson, Token, Url, Yes, agree, gateway_at, misused, out, tried
+from gateway.manage import HERE, AsJson, Token, Url, Yes, agree, err, gateway_at, misused, out, tried
 
 epoch = typer.Typer(no_args_is_help=True, help="Retire the stored answers of a model that was changed.")
 
@@ -23,18 +23,39 @@ def bump(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say that a model was changed: no stored answer of it is served again, nor one that is on its way. Exit status:
-    0 done, 1 the gateway refused, 2 bad command line, 3 you said no."""
+    """Say that a model was changed: no stored answer of it is served again, nor one that is on its way. Counts first,
+    then asks. Exit status: 0 done, 1 the gateway refused or nothing is stored of this model, 2 bad command line, 3 you
+    said no."""
     if (model is None) != every:
         misused("Say which model was changed, or --all")
-    if every:
-        agree(yes, "Retire every stored answer?")
     wanted = {"all": True} if every else {"model": model}
-    told = tried(lambda: gateway_at(url, token).post("/epochs", wanted))
+    remote = gateway_at(url, token)
+    counted = tried(lambda: remote.post("/epochs", wanted | {"dry_run": True}))
+    known = every or counted["named"] > 0
+    if not (known or yes):
+        _unknown(counted, "Nothing was done.")
+    of = "" if every else f" of {counted['model']}"
+    agree(yes, f"Retire every stored answer{of} ({counted['retired']})?")
+    told = tried(lambda: remote.post("/epochs", wanted))
     if as_json:
         out.print_json(json.dumps(told))
-        return
-    out.print(f"{told['model']}: {told['retired']} stored answers retired", highlight=False, markup=False)
+    else:
+        out.print(f"{told['model']}: {told['retired']} stored answers retired", highlight=False, markup=False)
+    if not known:
+        _unknown(counted, "It counts as changed all the same: an answer that is on its way will not be kept.")
+
+
+def _unknown(counted: dict[str, Any], outcome: str) -> NoReturn:
+    """Nothing is stored of that name: likely a slip, in a script as well, and the answers meant would be served on."""
+    models = ", ".join(counted["models"])
+    stored = f"There are answers of: {models}." if models else "No answer of any model is stored."
+    err.print(
+        f"Nothing is stored of the model {counted['model']}. {stored} {outcome}",
+        style="red",
+        markup=False,
+        highlight=False,
+    )
+    raise typer.Exit(1)
 
 
 @epoch.command("list")

@@ -21,6 +21,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
+from cache.entry import Entry
 from cache.errors import CacheFault
 from cache.stores.base import Clock, Store
 from gateway.epochfile import Epoch, EpochFile, Known
@@ -111,6 +112,10 @@ class Epochs:
         await self.begin(name)
         return await self.end(name, changed=True, why=why)
 
+    async def concerned(self, name: str) -> list[Entry]:
+        """The stored answers that a change of this model would retire."""
+        return [kept.entry for kept in await self._store.entries() if concerns(name, normal(kept.entry.model))]
+
     async def run(self) -> None:
         """Delete what is owed since the last start, and whatever could not be deleted."""
         while True:
@@ -149,10 +154,9 @@ class Epochs:
                 return 0
             for put in tuple(self._puts):  # none of the model begins any more
                 await put.wait()
-            ids = [kept.entry.id for kept in await self._store.entries() if concerns(name, normal(kept.entry.model))]
             gone = 0
-            for entry_id in ids:
-                gone += await self._store.remove(entry_id)
+            for entry in await self.concerned(name):
+                gone += await self._store.remove(entry.id)
             self._owed.discard(name)
             self._known = self._known.after(name, self._clock(), why, gone)
             log.warning("the model %s was changed (%s): %d stored answers are retired", _shown(name), why, gone)

@@ -48,7 +48,8 @@ def retry_events(
     token: manage.Token = None,
     as_json: manage.AsJson = False,
 ) -> None:
-    """Send again what was set aside for a webhook. Exit status: 0 done, 1 the gateway refused."""
+    """Send again what was set aside for a webhook. Exit status: 0 done, 1 the gateway refused, or there is no such
+    webhook or event."""
     wanted = {"webhook": webhook} | ({"id": event_id} if event_id else {})
     told = manage.tried(lambda: manage.gateway_at(url, token).post("/events/retry", wanted))
     if as_json:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,6 +121,8 @@ def purge(
     wanted = {name: value for name, value in wanted.items() if value is not None} | (
         {"all": True} if everything else {}
     )
+    if everything and len(wanted) > 1:
+        misused("--all is every entry: give it alone, or leave it out and say which")
     if not wanted:
         misused("Say what to delete: --model, --tenant, --prompt-file, --older-than, --newer-than, or --all")
     remote = gateway_at(url, token)
@@ -206,13 +209,21 @@ def tried(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return ask()
     except Refused as refusal:
-        err.print(f"[red]{refusal}[/]", highlight=False)
-        raise typer.Exit(_FAILED) from refusal
+        err.print(str(refusal), style="red", markup=False, highlight=False)
+        raise typer.Exit(_MISUSED if refusal.misused else _FAILED) from refusal
 
 
 def agree(yes: bool, question: str) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(_DECLINED)
+    """Ask, unless `yes`. An answer may be piped in; where there is neither that nor a terminal, say what to do."""
+    try:
+        if yes or typer.confirm(question, err=True):
+            return
+    except typer.Abort:
+        if sys.stdin.isatty():  # Ctrl-C, or the end of input typed
+            raise
+        err.print()
+        misused("Nothing was done: there is no terminal to ask at. Give --yes to go on without being asked.")
+    raise typer.Exit(_DECLINED)
 
 
 def _ages(older_than: str | None, newer_than: str | None) -> dict[str, Any]:
@@ -234,7 +245,7 @@ def _age(seconds: float) -> str:
 
 
 def _id(entry_id: str) -> str:
-    if not re.fullmatch(r"[\w-]+", entry_id):
+    if not re.fullmatch(r"[0-9a-f]{32}", entry_id):
         misused(f"{entry_id!r} is no id: X-Lookalike-Entry of a hit says it, and `lookalike entries list`")
     return entry_id
 
@@ -256,5 +267,5 @@ def _bytes(file: Path) -> bytes:
 
 
 def misused(words: str) -> NoReturn:
-    err.print(f"[red]{words}[/]", highlight=False)
+    err.print(words, style="red", markup=False, highlight=False)
     raise typer.Exit(_MISUSED)

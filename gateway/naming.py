@@ -4,6 +4,7 @@ The key is read where no other user of the machine sees it, and is written nowhe
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -13,9 +14,9 @@ import typer
 from cache.errors import StoreFault
 from cache.stores.directory import secret_of
 from gateway import headers
-from gateway.tenants import Credential, Tenants
+from gateway.tenants import Credential, Shared, Tenants
 
-DIGITS: Final = 16  # as `lookalike entries` shows them
+DIGITS: Final = 16  # as an entry keeps them
 
 
 class Unnamed(Exception):
@@ -27,8 +28,12 @@ def digest(cache_dir: Path, credential: Credential) -> str:
     return _tenants(cache_dir).caller(credential).own[:DIGITS]
 
 
-def group_digest(cache_dir: Path, name: str) -> str:
-    """Under which the answers of a group are listed and purged."""
+def group_digest(cache_dir: Path, name: str, groups: Sequence[Shared]) -> str:
+    """Under which the answers of a group are listed and purged. Raises Unnamed where `groups` have none of that name:
+    any name has a digest, and that of a slip finds nothing."""
+    if name not in (known := [group.name for group in groups]):
+        there = f"there are: {', '.join(known)}" if known else "there is none: give the gateway's with --config"
+        raise Unnamed(f"the settings have no group {name!r} in shared; {there}")
     return _tenants(cache_dir).scope_of(name)[:DIGITS]
 
 

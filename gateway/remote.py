@@ -11,7 +11,11 @@ _READ_S = 3600.0
 
 
 class Refused(Exception):
-    """The gateway said no, or does not answer; the message is for people."""
+    """The gateway said no, or does not answer; the message is for people. `misused`: what was asked makes no sense."""
+
+    def __init__(self, words: str, misused: bool = False) -> None:
+        super().__init__(words)
+        self.misused = misused
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,14 @@ def _read(response: httpx.Response, address: str, had_token: bool) -> dict[str, 
     if response.status_code == 200 and isinstance(said, dict):
         return said
     if response.status_code == 401:
-        how = "This is not its admin token." if had_token else "The gateway needs its admin token."
-        raise Refused(f"{how} Set LOOKALIKE_ADMIN_TOKEN.")
+        raise Refused(f"The gateway refused: {not_admitted(had_token)}.")
     try:
-        raise Refused(f"The gateway refused: {said['error']['message']}.")
+        raise Refused(f"The gateway refused: {said['error']['message']}.", misused=response.status_code == 400)
     except (KeyError, TypeError) as error:
         raise Refused(strange) from error
+
+
+def not_admitted(had_token: bool) -> str:
+    """What a 401 of /cache/ means, after "the gateway refused:"."""
+    why = "this is not its admin token" if had_token else "it needs its admin token"
+    return f"{why} (set LOOKALIKE_ADMIN_TOKEN, or give --token)"

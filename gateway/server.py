@@ -1,6 +1,7 @@
 """An application on a socket: uvicorn, set up so that the upstream's bytes stay the upstream's."""
 
 import asyncio
+import errno
 import socket
 import sys
 import threading
@@ -134,7 +135,19 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+        raise ConfigError(_no_listener(host, port, error)) from error
+
+
+def _no_listener(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} of {host} is in use: give another with --port, or stop what listens there"
+        case errno.EACCES:
+            return f"port {port} is not for this user: give one above 1023 with --port"
+        case errno.EADDRNOTAVAIL | socket.EAI_NONAME:
+            return f"{host} is no address of this machine: give another with --host"
+        case _:
+            return f"cannot listen on {host}, port {port}: {error.strerror or error}"
 
 
 async def _stop_without_embedder(

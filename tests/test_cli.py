@@ -179,14 +179,25 @@ def test_calibrate_without_a_log_says_how_to_get_one(tmp_path: Path):
     assert "--mode shadow" in said.output
 
 
-def test_calibrate_with_no_request_in_the_log_says_so(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        (b"", 1, "No request is in"),
+        (b"not a line of ours\n", 2, "is no shadow log of this version: none of its 1 lines is a request"),
+        (b"\x89PNG\r\n\xff\xfe\n", 2, "is no shadow log of this version"),
+        (None, 2, "There is no shadow log to read at"),
+    ],
+)
+def test_calibrate_tells_a_log_without_a_request_from_a_file_that_is_none(
+    tmp_path: Path, content: bytes | None, status: int, words: str
+):
     log = tmp_path / "copied.jsonl"
-    log.write_text("not a line of ours\n")
+    if content is not None:
+        log.write_bytes(content)
     said = runner.invoke(cli, ["calibrate", "--log", str(log)])
 
-    assert said.exit_code == 1
-    assert "No request" in said.output
-    assert "1 lines" in said.output
+    assert said.exit_code == status
+    assert words in said.output
 
 
 def test_calibrate_reads_what_a_gateway_in_shadow_mode_noted(build: Build, tmp_path: Path):  # noqa: F811

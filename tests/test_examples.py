@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageChops
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from examples import draw
+from examples.stage import fields, served
 from gateway.config import load_settings
+from tests.fakes.upstream import FakeUpstream
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +103,79 @@ def test_what_is_flagged_is_judged_anew_and_goes_to_people(tmp_path: Path, capsy
     assert said.count("(asked: You moderate posts.") == 2
 
 
+def ends(name: str, *words: str) -> str:
+    """The sentence with which an example gives up."""
+    run: Any = importlib.import_module(f"examples.{name}.run")
+    with pytest.raises(SystemExit) as end:
+        run.main(list(words))
+    return str(end.value)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "words"),
+    [
+        ("nonsense", "The settings do not work: upstream: give a URL such as"),
+        ("http://127.0.0.1:9", "No model answers at http://127.0.0.1:9: "),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_says_in_a_line_that_nothing_answers_at_an_upstream(name: str, upstream: str, words: str):
+    said = ends(name, "--upstream", upstream, "--model", "m")
+
+    assert said.startswith(words)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((401, {"error": {"message": "no such key"}}), "HTTP 401: no such key"),
+        ((404, {"detail": "Not Found"}), "HTTP 404: not as an OpenAI-compatible endpoint does"),
+        ((200, {"choices": [{"message": {"content": None}}]}), "HTTP 200: not as an OpenAI-compatible"),
+        ((200, ["hello"]), "HTTP 200: not as an OpenAI-compatible"),
+    ],
+)
+def test_an_example_says_in_a_line_what_an_endpoint_refused(reply: tuple[int, Any], words: str):
+    async def refuse(request: Request) -> Response:
+        return JSONResponse(reply[1], reply[0])
+
+    app = Starlette(routes=[Route("/v1/chat/completions", refuse, methods=["POST"])])
+    with served(app) as upstream:
+        assert words in ends("exam", "--upstream", upstream.url, "--model", "m")
+
+
+@pytest.mark.parametrize(("name", "command"), [("exam", "batch"), ("products", "warm"), ("moderation", "")])
+def test_an_example_says_in_a_line_that_a_model_takes_no_pictures(name: str, command: str, tmp_path: Path):
+    async def answer(request: Request) -> Response:
+        if b"image_url" in await request.body():
+            return JSONResponse({"error": {"message": "this model takes text alone"}}, 400)
+        return JSONResponse({"choices": [{"message": {"role": "assistant", "content": "ready"}}]})
+
+    app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+    with served(app) as upstream:
+        said = ends(name, "--upstream", upstream.url, "--model", "m", "--out", str(tmp_path))
+
+    assert said.startswith(f"lookalike {command} failed: " if command else "http://127.0.0.1:")
+    assert "this model takes text alone" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ["exam", "claims"])
+def test_an_example_says_in_a_line_that_a_model_answered_in_prose(name: str, tmp_path: Path):
+    with served(FakeUpstream()) as upstream:  # says "prices: …", whatever it is asked
+        said = ends(name, "--upstream", f"{upstream.url}/v1", "--model", "m", "--out", str(tmp_path))
+
+    assert said.startswith("The model did not answer with a JSON object that has ")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"a": 1, "b": 2}', '```json\n{"a": 1, "b": 2}\n```', ' ```\n{"a": 1, "b": 2}\n``` \n']
+)
+def test_a_code_block_around_json_is_no_matter(answer: str):
+    assert fields(answer, "a", "b") == {"a": 1, "b": 2}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_settings_of_an_example_work_as_they_stand(name: str):
     settings = load_settings(ROOT / "examples" / name / "settings.toml")
@@ -120,4 +199,4 @@ def test_the_pictures_are_those_that_are_drawn():
 def test_the_list_of_examples_names_each():
     text = (ROOT / "examples/README.md").read_text()
 
-    assert re.findall(r"^\| `python examples/(\w+)/run\.py`", text, re.MULTILINE) == list(NAMES)
+    assert re.findall(r"^\| `\.venv/bin/python examples/(\w+)/run\.py`", text, re.MULTILINE) == list(NAMES)

@@ -2,14 +2,13 @@
 in another file costs nothing."""
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from examples.stage import Stage, copy, stage
+from examples.stage import Stage, copy, fields, stage
 
 HERE = Path(__file__).resolve().parent
 
@@ -19,13 +18,13 @@ def play(on: Stage, desk: list[dict[str, Any]]) -> None:
     on.lookalike("batch", str(HERE / "claims.csv"), "--prompts", str(HERE / "prompt.txt"), "--out", str(assessed))
     with assessed.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            found = json.loads(row["answer"])
-            on.say(f"{row['id']}: {found['severity']:<7} {found['part']}, {found['damage']} ({found['plate']})")
+            found = fields(row["answer"], "plate", "part", "damage", "severity")
+            on.say(f"{row['id']}: {found['severity']!s:<7} {found['part']}, {found['damage']} ({found['plate']})")
     on.say(f"All of them as a table: {assessed}\n")
     again = on.ask(copy(on.picture("scratch.png"), quality=90))
     on.say(f"scratch.png once more, as the garage sent it: {again.cache}, tags {', '.join(again.tags)}")
     on.until(lambda: bool(desk), "an event for the severe claim")
-    on.say(f"On the adjuster's desk: {json.loads(desk[0]['answer'])['plate']}, tags {', '.join(desk[0]['tags'])}")
+    on.say(f"On the adjuster's desk: {fields(desk[0]['answer'], 'plate')['plate']}, tags {', '.join(desk[0]['tags'])}")
 
 
 def main(words: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from examples.stage import Stage, copy, stage
+from examples.stage import Stage, copy, fields, stage
 
 HERE = Path(__file__).resolve().parent
 
@@ -19,17 +19,19 @@ def play(on: Stage) -> None:
     on.lookalike("batch", *pages, "--prompts", str(HERE / "prompt.txt"), "--out", str(answers))
     index: defaultdict[str, list[str]] = defaultdict(list)
     for line in answers.read_text("utf-8").splitlines():
-        found = json.loads(json.loads(line)["answer"])
-        for topic in found["topics"]:
+        found = fields(json.loads(line)["answer"], "number", "subject", "topics", "answer")
+        topics = found["topics"] if isinstance(found["topics"], list) else [found["topics"]]
+        for topic in map(str, topics):
             index[topic].append(f"question {found['number']} ({found['subject']}): {found['answer']}")
     text = "".join(f"## {topic}\n\n" + "".join(f"- {one}\n" for one in index[topic]) + "\n" for topic in sorted(index))
     (on.out / "index.md").write_text(text, "utf-8")
     on.say(text.strip())
     on.say(f"\nwritten to {on.out / 'index.md'}\n")
     scanned = on.ask(copy(on.picture("2.png"), quality=85))
-    on.say(f"question 2, scanned again: {scanned.cache}, {json.loads(scanned.text)['answer']}")
+    on.say(f"question 2, scanned again: {scanned.cache}, {fields(scanned.text, 'answer')['answer']}")
     other = on.ask(copy(on.picture("2b.png"), quality=85))
-    on.say(f"question 2 of the other version (9 in place of 7): {other.cache}, {json.loads(other.text)['answer']}")
+    answer = fields(other.text, "answer")["answer"]
+    on.say(f"question 2 of the other version (9 in place of 7): {other.cache}, {answer}")
 
 
 def main(words: list[str] | None = None) -> int:

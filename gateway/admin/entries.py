@@ -17,7 +17,7 @@ from gateway.dialects import DIALECTS
 
 log = logging.getLogger("lookalike")
 
-TENANT_DIGITS_LEAST = 8
+TENANT = r"^[0-9a-f]{8,}$"  # the first digits
 
 
 class ListQuery(BaseModel):
@@ -26,7 +26,7 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = None
-    tenant: str | None = Field(None, pattern=r"^[0-9a-f]+$", min_length=TENANT_DIGITS_LEAST)
+    tenant: str | None = Field(None, pattern=TENANT)
     prompt: str | None = Field(None, pattern=r"^[0-9a-f]+$")
     older_than_s: float | None = Field(None, ge=0)
     newer_than_s: float | None = Field(None, ge=0)

@@ -28,4 +28,7 @@ async def retry(request: Request) -> Response:
     if wanted.webhook not in running.outbox.report():
         raise Problem(404, "not_found", f"there is no webhook {wanted.webhook!r} in the settings")
     await running.audit.note(request, "retry-events", webhook=wanted.webhook, event=wanted.id)
-    return JSONResponse({"retried": await running.outbox.retry(wanted.webhook, wanted.id)})
+    retried = await running.outbox.retry(wanted.webhook, wanted.id)
+    if wanted.id is not None and not retried:
+        raise Problem(404, "not_found", f"no event {wanted.id[:64]!r} is set aside for the webhook {wanted.webhook!r}")
+    return JSONResponse({"retried": retried})

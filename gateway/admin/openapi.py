@@ -80,7 +80,8 @@ def _paths() -> dict[str, Any]:
         },
         "/epochs": {
             "get": _says("Which models were changed"),
-            "post": _says("A model was changed: retire its stored answers", 400, 503) | _takes(Bump),
+            "post": _says("A model was changed: retire its stored answers, or with dry_run count them", 400, 503)
+            | _takes(Bump),
         },
         "/feedback": {"get": _says("What people said of hits")},
         "/events": {"get": _says("What waits for the webhooks, and what nobody took")},

@@ -6,16 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cache.forget import Showing, Sought, showing
+from cache.forget import Sought, showing
 from cache.marks import Marks
 from cache.stores.base import Kept
 from embeddings.batching import Broken, Failed, Loading
-from gateway.admin.entries import TENANT_DIGITS_LEAST
+from gateway.admin.entries import TENANT
 from gateway.admin.replies import Problem, body, read
 from gateway.admin.selection import Selection, newest_first
 from gateway.fingerprint import Fingerprint
 from gateway.pictures import Picture
-from gateway.question import NotCacheable
+from gateway.question import Bypass, NotCacheable
 
 _IDS_SHOWN = 20
 
@@ -26,7 +26,7 @@ class Purge(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = None
-    tenant: str | None = Field(None, pattern=r"^[0-9a-f]+$", min_length=TENANT_DIGITS_LEAST)
+    tenant: str | None = Field(None, pattern=TENANT)
     prompt: str | None = Field(None, min_length=1)
     older_than_s: float | None = Field(None, ge=0)
     newer_than_s: float | None = Field(None, ge=0)
@@ -65,8 +65,9 @@ async def forget(request: Request) -> Response:
     counts = {"bytes": len(found.bytes), "pixels": len(found.pixels), "near": len(found.near)}
     shown = frozenset(filter(None, (sought.file, sought.pixels)))
     told = await _delete(request, "forget", chosen, confirm == "true", shown, by={"picture": sought.file}, found=counts)
-    notes += _blind(found)
-    return JSONResponse(told | {"found": counts, "not_comparable": found.not_comparable, "notes": notes})
+    blind = found.not_comparable if sought.pixels else 0  # what is no picture here is like none, and a note says so
+    notes += _blind(blind, sought)
+    return JSONResponse(told | {"found": counts, "not_comparable": blind, "notes": notes})
 
 
 async def _delete(
@@ -96,8 +97,8 @@ async def _sought(request: Request, picture: Picture) -> tuple[Sought, list[str]
         views = await looks.views()
         embedded = await looks.embedded() if views else None
     except NotCacheable as error:
-        note = f"the file cannot be read as a picture here ({error.why}): it was looked for by its bytes only"
-        return Sought(marks.file(picture.digest), None, None, None), [note]
+        why = _UNREAD.get(error.why, f"the file cannot be compared with pictures here ({error.why})")
+        return Sought(marks.file(picture.digest), None, None, None), [f"{why}: it was looked for by its bytes only"]
     notes = [] if views else ["its colours have no plain rendering: it was looked for by bytes and pixels only"]
     if isinstance(state, Failed | Broken):
         notes.append(f"there is no embedder ({state.why}): it was looked for by bytes and pixels only")
@@ -107,12 +108,11 @@ async def _sought(request: Request, picture: Picture) -> tuple[Sought, list[str]
 
 
 _SOON = {"retry-after": "5"}
+_UNREAD = {Bypass.PICTURE_UNREADABLE: "the file is not a picture that can be read here"}
 
 
-def _blind(found: Showing) -> list[str]:
-    if not found.not_comparable:
+def _blind(entries: int, sought: Sought) -> list[str]:
+    if not entries:
         return []
-    return [
-        f"{found.not_comparable} entries have no vectors in the embedder's present space: nobody can tell whether they "
-        "show a copy of it"
-    ]
+    why = "have no vectors in the embedder's present space" if sought.embedded else "could not be compared with it"
+    return [f"{entries} entries {why}: nobody can tell whether they show a copy of it"]

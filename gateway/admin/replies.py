@@ -1,12 +1,14 @@
 """How the endpoints under /cache/ read what they are sent, and how they refuse. One shape of error for all of them."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from gateway.plainly import place, plainly
 
 _JSON_BYTES_MAX = 64 * 1024
 
@@ -49,5 +51,9 @@ async def read(request: Request, form: type[Body]) -> Body:
 
 def in_words(error: ValidationError) -> str:
     """What is wrong, without repeating what was sent: it may be a prompt."""
-    found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
-    return "; ".join(f"{name}: {message}" if name else message for name, message in found)
+    found = [(place(one), _of_a_field(one)) for one in error.errors()]
+    return "; ".join(f"{name}: {words}" if name else words for name, words in found)
+
+
+def _of_a_field(problem: Mapping[str, Any]) -> str:
+    return "there is no such field" if problem["type"] == "extra_forbidden" else plainly(problem)

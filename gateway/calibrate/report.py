@@ -42,17 +42,27 @@ class Report:
     advice: Advice
 
 
-def load(file: Path) -> tuple[list[Observation], int] | str:
-    """The log's requests and the number of lines that could not be read; or a sentence on what to do."""
+@dataclass(frozen=True, slots=True)
+class NoLog:
+    """Why nothing can be read, and what to do. `is_none`: the file is no shadow log, and not only without a request."""
+
+    words: str
+    is_none: bool
+
+
+def load(file: Path) -> tuple[list[Observation], int] | NoLog:
+    """The log's requests and the number of lines that could not be read; or why there is no request."""
     skipped = Skipped()
     try:
         observations = list(read_log(file, skipped))
     except OSError as error:
-        return f"There is no shadow log to read at {file}: {error.strerror}. {_START}"
-    if not observations:
-        unread = f"; {skipped.lines} lines are not of this version's form" if skipped.lines else ""
-        return f"No request is in {file} yet{unread}. {_START}"
-    return observations, skipped.lines
+        return NoLog(f"There is no shadow log to read at {file}: {error.strerror}. {_START}", is_none=True)
+    if observations:
+        return observations, skipped.lines
+    if skipped.lines:
+        words = f"{file} is no shadow log of this version: none of its {skipped.lines} lines is a request. {_START}"
+        return NoLog(words, is_none=True)
+    return NoLog(f"No request is in {file} yet. {_START}", is_none=False)
 
 
 def examine(observations: Sequence[Observation], skipped_lines: int, judge: Judge, disagreement_max: float) -> Report:

@@ -120,6 +120,10 @@ def run_evaluate(settings: Settings, wanted: Wanted, out: Console, err: Console)
             out.print_json(json.dumps(reporting.as_json(summary, measured, about, catalogue.name)))
         else:
             show_summary(summary, measured, catalogue.name, out)
+        if not (measured.seen or measured.stopped):
+            words = f"Nothing was measured: none of the pictures in {wanted.folder} can be used"
+            err.print(words, style="red", markup=False, highlight=False)
+            return ERROR
         if wanted.report is not None:
             with _progress(err) as bar:
                 steps = _Steps(bar)

@@ -54,6 +54,8 @@ def show_summary(summary: Summary, measured: Measured, name: Name, out: Console)
     if measured.skipped:
         out.print(f"[yellow]skipped {len(measured.skipped)} files that the gateway would not cache:[/]")
         _list(out, [f"{skipped.name}: {skipped.why}" for skipped in measured.skipped])
+    if not measured.seen:
+        return
     out.print(_recall_table(summary))
     if len(summary.curve) and summary.recall is not None:
         out.print(_curve_table(summary))

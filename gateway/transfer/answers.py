@@ -16,6 +16,7 @@ import orjson
 from gateway.batchlines import BadLine
 from gateway.bulk.items import BadInput, Item, Recipe
 from gateway.question import Object
+from gateway.remote import not_admitted
 from gateway.transfer.words import Refused
 from gateway.warm.compose import compose, data_url
 from gateway.warm.rows import is_local
@@ -24,7 +25,7 @@ from gateway.warm.sources import Source
 _BAD_SHOWN: Final = 20
 _FAILED_SHOWN: Final = 20
 # What a gateway says where every further row would fail alike.
-_HOPELESS: Final = frozenset((401, 403, 404, 421, 429))
+_HOPELESS: Final = frozenset((403, 404, 421, 429))
 
 Told = Callable[[int, int], None]  # so many of so many
 
@@ -120,6 +121,8 @@ class Sender:
             reply = await self.client.post("/cache/import", content=orjson.dumps(wanted | {"replace": self.replace}))
         except httpx.HTTPError as error:
             raise Refused(f"the gateway does not answer: {str(error) or type(error).__name__}") from error
+        if reply.status_code == 401:
+            raise Refused(f"the gateway refused: {not_admitted('authorization' in self.client.headers)}")
         said = _object(reply)
         if reply.status_code != 200:
             words = str((said.get("error") or {}).get("message") or f"status {reply.status_code}")

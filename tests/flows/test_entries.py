@@ -187,7 +187,7 @@ def test_the_last_line_of_a_longer_prompt_finds_it(stage: Stage):
         ({"model": 3}, "model"),
         ({"all": "yes"}, "all"),
         ({"tenant": "9f"}, "tenant"),
-        ([], "dictionary"),
+        ([], "must be a table"),
     ],
 )
 def test_a_purge_that_does_not_say_clearly_what_it_means_deletes_nothing(stage: Stage, body: Any, words: str):
@@ -259,11 +259,12 @@ def test_under_strict_privacy_it_is_said_what_cannot_be_compared(upstream: str, 
         assert forget(stage, SAME_PIXELS, True)["found"] == {"bytes": 0, "pixels": 1, "near": 0}
 
 
-def test_a_file_that_is_no_picture_is_looked_for_by_its_bytes(stage: Stage):
+def test_a_file_that_is_no_picture_is_looked_for_by_its_bytes_and_nothing_is_said_of_likeness(stage: Stage):
+    send(stage, OTHER)
     told = forget(stage, b"no picture", True)
 
-    assert told["entries"] == 0
-    assert "by its bytes only" in told["notes"][0]
+    assert (told["entries"], told["not_comparable"]) == (0, 0)
+    assert told["notes"] == ["the file is not a picture that can be read here: it was looked for by its bytes only"]
 
 
 # Feedback
@@ -421,7 +422,12 @@ def test_feedback_from_the_command_line(stage: Stage):
     [
         (["purge"], 2, "Say what to delete"),
         (["purge", "--older-than", "soon"], 2, "no age"),
-        (["purge", "--tenant", "9f"], 1, "tenant"),
+        (["purge", "--tenant", "9f"], 2, "tenant: must be 8 or more digits of a digest (0-9, a-f)"),
+        (["entries", "list", "--tenant", "9F31C0DE"], 2, "tenant: must be 8 or more digits"),
+        (["purge", "--all", "--model", "m"], 2, "--all is every entry: give it alone"),
+        (["feedback", "nope", "wrong", "--request", "0" * 64], 2, "'nope' is no id"),
+        (["feedback", "0" * 32, "wrong", "--request", "nope"], 2, "request: must be a digest: 64 digits (0-9, a-f)"),
+        (["feedback", "0" * 32, "wrong", "--request", "0" * 64], 1, "there is no entry"),
         (["forget", "/nowhere/at/all.png"], 2, "cannot be read"),
         (["entries", "show", "../stats"], 2, "no id"),
     ],
@@ -431,6 +437,17 @@ def test_a_wrong_command_says_what_is_wrong(stage: Stage, words: list[str], stat
 
     assert said.exit_code == status
     assert sentence in said.output
+
+
+@pytest.mark.parametrize("words", [["purge", "--all"], ["entries", "delete"], ["epoch", "bump", "--all"]])
+def test_where_nobody_can_be_asked_nothing_is_done_and_it_is_said_what_to_give(stage: Stage, words: list[str]):
+    send(stage, OTHER)
+    (entry,) = listed(stage)
+    said = run(stage, *words, *([entry["id"]] if words[0] == "entries" else []))  # nothing is typed, or piped in
+
+    assert said.exit_code == 2
+    assert "there is no terminal to ask at. Give --yes" in said.stderr
+    assert len(listed(stage)) == 1
 
 
 def test_without_a_gateway_the_command_says_so():

@@ -22,6 +22,10 @@ def post(stage: Stage, path: str, body: Any, fake: str = "") -> httpx.Response:
     return httpx.post(f"{stage.gateway}{path}", json=body, headers={"x-fake": fake} if fake else {})
 
 
+def bump(stage: Stage, *words: str, typed: str = "") -> Any:
+    return CliRunner().invoke(cli, ["epoch", "bump", *words, "--url", stage.gateway], input=typed)
+
+
 def entries(stage: Stage) -> list[str]:
     listed = httpx.get(f"{stage.gateway}/cache/entries").json()["entries"]
     return sorted(one["model"] for one in listed)
@@ -90,7 +94,7 @@ def test_while_a_change_passes_questions_pass_too_and_what_was_under_way_is_not_
 
 def test_an_operator_bumps_a_model_and_the_audit_log_has_it(stage: Stage, tmp_path: Path):
     send(stage, FILE)
-    said = CliRunner().invoke(cli, ["epoch", "bump", "qwen3-vl-8b", "--url", stage.gateway])
+    said = bump(stage, "qwen3-vl-8b", "--yes")
     assert said.exit_code == 0, said.output
     assert "1 stored answers retired" in said.stdout
     listed = json.loads(CliRunner().invoke(cli, ["epoch", "list", "--url", stage.gateway, "--json"]).stdout)
@@ -108,12 +112,50 @@ def test_all_models_are_bumped_on_request_and_one_of_the_two_must_be_said(stage:
     send(stage, FILE)
     send(stage, FILE, model="other")
     for wrong in ([], ["m", "--all"]):
-        assert CliRunner().invoke(cli, ["epoch", "bump", *wrong, "--url", stage.gateway]).exit_code == 2
-    assert CliRunner().invoke(cli, ["epoch", "bump", "--all", "--url", stage.gateway], input="n\n").exit_code == 3
+        assert bump(stage, *wrong).exit_code == 2
+    asked = bump(stage, "--all", typed="n\n")
+    assert asked.exit_code == 3
+    assert "Retire every stored answer (2)?" in asked.output
     assert entries(stage) == ["other", "qwen3-vl-8b"]
-    assert CliRunner().invoke(cli, ["epoch", "bump", "--all", "--yes", "--url", stage.gateway]).exit_code == 0
+    assert bump(stage, "--all", "--yes").exit_code == 0
 
     assert entries(stage) == []
+
+
+def test_a_bump_says_how_many_answers_it_retires_and_asks_first(stage: Stage):
+    send(stage, FILE)
+    send(stage, FILE, model="other")
+    refused, agreed = bump(stage, "OTHER:latest", typed="n\n"), bump(stage, "OTHER:latest", typed="y\n")
+
+    assert (refused.exit_code, agreed.exit_code) == (3, 0)
+    assert "Retire every stored answer of other (1)?" in refused.output
+    assert "other: 1 stored answers retired" in agreed.output
+    assert entries(stage) == ["qwen3-vl-8b"]
+    assert [one["number"] for one in httpx.get(f"{stage.gateway}/cache/epochs").json()["models"]] == [1]
+
+
+def test_a_bump_of_a_model_that_nothing_is_stored_of_says_so_and_fails(stage: Stage):
+    empty = bump(stage, "qwen3-vl")
+    send(stage, FILE)
+    slip = bump(stage, "qwen3-vl")
+    before = httpx.get(f"{stage.gateway}/cache/epochs").json()["models"]
+    forced = bump(stage, "qwen3-vl", "--yes")
+
+    assert [said.exit_code for said in (empty, slip, forced)] == [1, 1, 1]
+    assert "No answer of any model is stored. Nothing was done." in empty.stderr
+    assert "Nothing is stored of the model qwen3-vl. There are answers of: qwen3-vl-8b." in slip.stderr
+    assert before == []
+    assert "will not be kept" in forced.stderr  # what is on its way was asked of the weights before
+    assert "0 stored answers retired" in forced.stdout
+    assert entries(stage) == ["qwen3-vl-8b"]
+
+
+def test_an_answer_that_names_no_model_is_counted_but_does_not_make_a_name_known(stage: Stage):
+    send(stage, FILE, model="")
+    counted = httpx.post(f"{stage.gateway}/cache/epochs", json={"model": "m", "dry_run": True}).json()
+
+    assert counted == {"dry_run": True, "model": "m", "retired": 1, "named": 0, "models": []}
+    assert entries(stage) == [""]
 
 
 @pytest.mark.parametrize("body", [{}, {"model": "m", "all": True}, {"model": ""}, {"model": ":latest"}, {"x": 1}])

@@ -122,12 +122,15 @@ def test_an_operator_sees_what_nobody_took_and_sends_it_again(build: Build):
         retried = cli(stage, "retry", "orders")
         receiver.wait_for(got=1)
         unknown = cli(stage, "retry", "nobody")
+        no_event = cli(stage, "retry", "orders", "--id", "msg_nope")
 
     assert receiver.ids[0] in listed.stdout
     assert "HTTP 410" in listed.stdout
     assert "1 events are sent again" in retried.stdout
     assert unknown.returncode == 1
     assert "no webhook 'nobody'" in unknown.stderr
+    assert no_event.returncode == 1
+    assert "no event 'msg_nope' is set aside for the webhook 'orders'" in no_event.stderr
     assert receiver.ids[0] == receiver.ids[1]
     shown = httpx.get(f"{stage.gateway}/cache/metrics", verify=False).text
     assert 'lookalike_webhook_failed_total{webhook="orders"} 1.0' in shown

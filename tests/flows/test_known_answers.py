@@ -194,7 +194,9 @@ def test_an_import_needs_the_admin_token_where_there_is_one(build: Build):
     stage = build(near=False, admin_token="very-secret-token-of-24-digits")
     flags = ("--gateway", stage.gateway, "--key-env", "THE_KEY", "--model", "m")
     said = lookalike("import", "known.csv", *flags, status=2, **ENV)
-    assert "admin token" in said.stderr
+    assert "it needs its admin token (set LOOKALIKE_ADMIN_TOKEN, or give --token)" in said.stderr
+    wrong = lookalike("import", "known.csv", *flags, "--token", "another-token-of-24-digits", status=2, **ENV)
+    assert "this is not its admin token" in wrong.stderr
     lookalike("import", "known.csv", *flags, **ENV, LOOKALIKE_ADMIN_TOKEN="very-secret-token-of-24-digits")
 
 

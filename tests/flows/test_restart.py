@@ -114,11 +114,12 @@ def test_a_second_gateway_on_the_same_directory_is_refused_in_words(tmp_path: Pa
 def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [sys.executable, "-m", "gateway", "serve", "--upstream", "http://127.0.0.1:9", "--embedder", "dct"]
-        command += ["--port", str(taken.getsockname()[1]), "--cache-dir", str(tmp_path)]
+        taken_port = taken.getsockname()[1]
+        command += ["--port", str(taken_port), "--cache-dir", str(tmp_path)]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
     assert said.returncode == 1
-    assert "cannot listen on 127.0.0.1" in said.stderr
+    assert f"port {taken_port} of 127.0.0.1 is in use: give another with --port" in said.stderr
     assert "Traceback" not in said.stderr
 
 

@@ -156,8 +156,29 @@ def test_members_named_by_their_digests_share_and_others_do_not(upstream: str, t
         assert [told(send(stage, EVE)) for _ in range(2)] == ["first-asked", "hit"]  # her own
         # Whose the answers are, and who asked, can both be seen.
         kept = {entry["tenant"] for entry in httpx.get(f"{stage.gateway}/cache/entries").json()["entries"]}
-        assert tenant(tmp_path, "--group", "team") in kept
+        file = tmp_path / "lookalike.toml"
+        file.write_text(f'[[shared]]\nname = "team"\nmembers = ["{members[0]}"]\n')
+        assert tenant(tmp_path, "--group", "team", "--config", str(file)) in kept
         assert {member[:12] for member in members} <= set(stage_tenants(stage))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ('[[shared]]\nname = "team"\nmembers = "*"\n', "no group 'teem' in shared; there are: team"),
+        ("", "no group 'teem' in shared; there is none: give the gateway's with --config"),
+    ],
+)
+def test_a_group_that_is_not_in_the_settings_has_no_digest(tmp_path: Path, settings: str, words: str):
+    file = tmp_path / "lookalike.toml"
+    file.write_text(settings)
+    said = CliRunner().invoke(
+        cli, ["tenant", "--group", "teem", "--config", str(file), "--cache-dir", str(tmp_path)], input="sk-alice"
+    )
+
+    assert said.exit_code == 1
+    assert words in said.stderr
+    assert said.stdout == ""
 
 
 def test_a_members_key_is_accepted_for_each_model_and_account_by_itself(upstream: str, tmp_path: Path, clock: Clock):

@@ -259,3 +259,14 @@ def page_of(text: str) -> None:
     parser.feed(text)
     assert parser.open == []
     assert not re.search(r"https?://|url\(|@import", text)
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_folder_in_which_no_picture_can_be_used_is_told_and_is_bad_input(tmp_path: Path, flags: list[str]):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    said = CliRunner().invoke(cli, ["evaluate", str(tmp_path), "--embedder", "dct", "--jobs", "1", *flags])
+
+    assert said.exit_code == 2
+    assert f"Nothing was measured: none of the pictures in {tmp_path} can be used" in said.stderr
+    assert "broken.jpg" in said.stdout  # and why
+    assert "Copies answered" not in said.stdout
