@@ -40,6 +40,7 @@ _MARKS: Final = re.compile(
 )
 _ORIENTATION_TAG: Final = 0x0112
 _TURNED: Final = frozenset((5, 6, 7, 8))  # orientations that exchange width and height
+_BASELINE_MAX: Final = 255  # a rounding step of everyday JPEG; libjpeg complains of larger ones on standard error
 # Modes whose pixels a model sees as their plain RGB rendering. Others (16-bit, float, Lab) are rendered
 # differently by different servers: they may hit by their exact pixels, never by likeness.
 _PLAIN_MODES: Final = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"))
@@ -132,7 +133,7 @@ def _encoding(image: Image.Image) -> guard.Encoding | None:
     if not tables or image.info.get("adobe_transform") == 0:  # no brightness and colour, but red, green and blue
         return None
     sampling = 0 if is_grey else JpegImagePlugin.get_sampling(image)
-    if len(tables) > (1 if is_grey else 2) or sampling < 0:
+    if len(tables) > (1 if is_grey else 2) or sampling < 0 or max(map(max, tables.values())) > _BASELINE_MAX:
         return None
     return guard.Encoding(tuple(map(tuple, tables.values())), sampling, is_grey, _orientation(image))
 

@@ -12,6 +12,7 @@ from gateway.pictures import Picture
 from gateway.question import Bypass, NotCacheable
 
 PIXELS_MAX = 1_000_000
+COARSE = b"\xff\xdb\x00\x83\x10" + b"\x01\x00" * 64  # a rounding table of 256 throughout, two bytes each
 ORIENTATION = 0x0112
 NOISE = np.random.default_rng(7).integers(0, 256, (30, 50, 4), np.uint8)
 RGB = Image.fromarray(NOISE[:, :, :3])
@@ -274,3 +275,6 @@ def test_a_jpeg_file_that_cannot_be_encoded_again_tells_nothing() -> None:
 
     assert own.encoding is None
     assert view(RGB, "JPEG", qtables=three).encoding is None
+    assert view(RGB, "JPEG", qtables=[[255] * 64]).encoding is not None
+    coarse = file(RGB, "JPEG", qtables=[[255] * 64]).replace(b"\xff\xdb\x00\x43\x00" + b"\xff" * 64, COARSE)
+    assert view(coarse).encoding is None
