@@ -24,6 +24,7 @@ _STILL_PX, _NEARLY_STILL_PX = 0.35, 1.0
 # Edges of what was resized are placed to some hundredths.
 _WHOLE_PX = 0.15
 _RESIZED_MIN_PX = 2
+_FRAMED_MAX = 1.5  # with the border that a picture was given before it was resized; a bound on memory
 _EDGE_PX = 2  # rows and columns at the edge of the common part, where resampling has no neighbours
 
 
@@ -81,7 +82,7 @@ def _as_sent(grid: Grid, second: Scene, placement: Placement) -> Laid | None:
     if (rows, columns) != (second.view.height, second.view.width):
         return None
     cut = _whole_px(placement.image_of(WHOLE), (columns, rows), (width, height))
-    if cut is None or not _is_scaled(cut.size, (width, height)):
+    if cut is None or not _is_scaled(cut.size, (width, height)) or max(cut.size) > _FRAMED_MAX * max(rows, columns):
         return None
     inside = _inside(base, placement)
     return Laid(resized_like(cut.of(second.view.rgb), base, grid.page(*every))[inside], *inside)
