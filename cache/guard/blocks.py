@@ -33,6 +33,11 @@ def _cosines() -> NDArray[np.float32]:
 _COSINES = _cosines()
 
 
+def low_step(steps: Steps) -> float:
+    """The rounding step of the frequencies that small things show in most."""
+    return float(np.median(steps[_LOW]))
+
+
 def coarseness(steps: Steps | None) -> float:
     return 0.0 if steps is None else float(steps.sum())
 
@@ -56,4 +61,4 @@ def rounding(difference: Plane, steps: Steps, origin: tuple[int, int]) -> Plane:
 
 def steps_of_ink(ink: NDArray[np.float32], steps: Steps) -> NDArray[np.float32]:
     """What a spot of so much ink (levels times pixels) comes to in steps, in the frequencies that show it best."""
-    return ink / np.float32(4 * (float(np.median(steps[_LOW])) + _SLACK))
+    return ink / np.float32(4 * (low_step(steps) + _SLACK))

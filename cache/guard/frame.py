@@ -32,6 +32,7 @@ _TURN_MAX_PX = 0.25
 # An asked picture that is larger by up to this is looked at as it is, the stored one enlarged: whatever else it
 # shows is then a difference.
 ENLARGED_MAX = 1.6
+_ENLARGED_MIN = 1.15  # by less it does not count
 _FRAME_MIN_PX = 20  # a smaller common part shows nothing
 
 
@@ -45,6 +46,10 @@ class Frame:
     origin: tuple[int, int]  # row and column of its first whole block in the frame
     enlarged: float  # by how much the stored picture was, to lie on it
     page: Page | None = None  # where the asked picture's own pixels make the grid, and are those of a JPEG file
+
+    @property
+    def is_enlarged(self) -> bool:
+        return self.enlarged > _ENLARGED_MIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from cache.guard.look import look
 from cache.guard.loss import doubt_size, shows_more_than, working_side
 from cache.guard.outside import doubt_outside
 from cache.guard.pixels import as_plane, gray
-from cache.guard.reencoding import explains
+from cache.guard.reencoding import explains, is_grey
 from cache.guard.scene import Scene
 from cache.guard.sharpness import alike, filter_between
 from cache.guard.tone import NO_CHANGE, Tone, fit_tone
@@ -78,10 +78,15 @@ def _laid_out(first: Scene, second: Scene, common: Common, trace: Trace) -> Fram
 
 
 def _looked_at(frame: Frame, common: Common, legible: Legibility, is_exact: bool, trace: Trace) -> Verdict:
-    encoded = _encoded(frame, NO_CHANGE, legible) if is_exact else None
+    encoded = _encoded(frame, NO_CHANGE) if is_exact else None
     if encoded is not None and explains(encoded.stored, frame.stored, frame.asked):
-        trace.holds("encoded as the asked file", True)  # and nothing else was done: what still differs is a change
-        return look(encoded, common, NO_CHANGE, alike, legible, trace)
+        # Nothing else was done: what still differs is a change. That nothing differs may prove nothing.
+        so_far = len(trace.steps)
+        trace.holds("encoded as the asked file", True)
+        verdict = look(encoded, common, NO_CHANGE, alike, legible, trace)
+        if isinstance(verdict, Different) or _is_proof(encoded, frame, legible):
+            return verdict
+        del trace.steps[so_far:]
 
     # Most copies have kept their tone. What is the same with nothing undone needs no fit, which is half the work.
     so_far = len(trace.steps)
@@ -105,12 +110,20 @@ def _looked_at(frame: Frame, common: Common, legible: Legibility, is_exact: bool
     return _or_encoded(toned, so_far, frame, common, tone, legible, trace)
 
 
-def _encoded(frame: Frame, tone: Tone, legible: Legibility) -> Frame | None:
-    """The frame with the stored picture at `tone` and encoded as the asked file was; None where that proves nothing."""
-    page = frame.page
-    if page is None or not legible.outlasts(page.encoding.steps):
+def _encoded(frame: Frame, tone: Tone) -> Frame | None:
+    """The frame with the stored picture at `tone` and encoded as the asked file was; None where that is not known."""
+    if frame.page is None:
         return None
-    return replace(frame, stored=page.encoded(tone.applied(frame.stored)), steps=None)
+    return replace(frame, stored=frame.page.encoded(tone.applied(frame.stored)), steps=None)
+
+
+def _is_proof(encoded: Frame, frame: Frame, legible: Legibility) -> bool:
+    """Whether the encoding would have left a readable change to see, in brightness and in colour."""
+    assert frame.page is not None
+    encoding = frame.page.encoding
+    if encoding.is_grey and not is_grey(frame.stored):
+        return False  # which colour was lost, nobody can tell
+    return encoding.keeps_colour and legible.outlasts(encoding.steps) and not shows_more_than(encoded, NO_CHANGE)
 
 
 def _or_encoded(
@@ -120,7 +133,7 @@ def _or_encoded(
     `so_far` steps were taken before `first` was found."""
     if isinstance(first, Same) or (first.score or 0) > _ENCODING_MAX:
         return first
-    if (encoded := _encoded(frame, tone, legible)) is None:
+    if (encoded := _encoded(frame, tone)) is None or not _is_proof(encoded, frame, legible):
         return first
     again = Trace()
     again.holds("encoded as the asked file", True)

@@ -34,7 +34,8 @@ def look(frame: Frame, common: Common, tone: Tone, undo: Undo, legible: Legibili
     if not trace.at_most("largest coarse difference", found.coarse.value, LIMIT):
         return _refused(Doubt.LOCAL_CHANGE, max(found.coarse, found.fine), common)  # how much, at its clearest
     fine = _by_noise(found, sigma, legible, common, trace)
-    if isinstance(fine, Different) and frame.steps is not None:
+    # Not of an enlargement: what resampling left of one is steps as well, as many as a comma for a point.
+    if isinstance(fine, Different) and frame.steps is not None and not frame.is_enlarged:
         by_steps = _by_steps(as_plane(mine - other), frame, legible, trace)
         if by_steps is not None:
             trace.seen = Seen(frame, toned, mine, other, by_steps=True)

@@ -15,7 +15,7 @@ from cache.verdict import Doubt
 _LARGER_RATIO = 1.25
 # What a clearly larger picture shows beyond the stored one is looked for where at least so many more pixels are left
 # of it: what is sharper than another is so at every size above that.
-_SEEN_RATIO, _NOT_ENLARGED = 1.2, 1.15
+_SEEN_RATIO = 1.2
 # One picture this much smaller than the other shows too little of it to prove anything.
 _SHRINK_MAX = 3.1
 
@@ -44,7 +44,7 @@ def doubt_size(stored: Scene, asked: Scene, common: Common, side_max: int) -> Do
 
 def shows_more_than(frame: Frame, tone: Tone) -> bool:
     """Whether an asked picture that is clearly larger shows what the stored one, enlarged, does not."""
-    if frame.enlarged <= _NOT_ENLARGED:
+    if not frame.is_enlarged:
         return False
     rest = as_plane(gray(tone.applied(frame.stored))) - as_plane(gray(frame.asked))
     return near_top(np.abs(smooth(rest, 0.75))[::2, ::2], 0.005) > DETAIL_LEVELS

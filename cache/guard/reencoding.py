@@ -14,11 +14,15 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Transpose as _Turn
 
-from cache.guard.blocks import Steps
+from cache.guard.blocks import Steps, low_step
 from cache.guard.pixels import Rgb, as_plane, gray, near_top
 
 # What the encoding leaves outside a part that may have been changed, if it is what was done.
 _PART, _NOTHING_LEVELS, _SHARE = 0.01, 2.0, 0.4
+# Levels: quality 25 and below is coarser. A swatch of 6 px that changes its hue by 30 levels is a step of 34.
+_COLOUR_STEP_MAX = 50.0
+# Levels between the channels of a picture without colour, after JPEG.
+_GREY_LEVELS = 8
 # How a picture lies in a file of each EXIF orientation, and how it is turned upright again; as it lies in all others.
 _LAID = {2: _Turn.FLIP_LEFT_RIGHT, 3: _Turn.ROTATE_180, 4: _Turn.FLIP_TOP_BOTTOM, 5: _Turn.TRANSPOSE,
          6: _Turn.ROTATE_90, 7: _Turn.TRANSVERSE, 8: _Turn.ROTATE_270}  # fmt: skip
@@ -39,6 +43,11 @@ class Encoding:
     @property
     def steps(self) -> Steps:
         return np.array(self.tables[0], np.float32).reshape(8, 8)
+
+    @property
+    def keeps_colour(self) -> bool:
+        """Whether its steps for colour are fine enough for a small coloured thing to keep its colour."""
+        return self.is_grey or low_step(np.array(self.tables[-1], np.float32).reshape(8, 8)) <= _COLOUR_STEP_MAX
 
     def applied(self, rgb: Rgb) -> Rgb:
         """`rgb` encoded so and decoded again."""
@@ -82,6 +91,11 @@ class Page:
 
 def _turned(image: Image.Image, turn: _Turn | None) -> Image.Image:
     return image if turn is None else image.transpose(turn)
+
+
+def is_grey(rgb: Rgb) -> bool:
+    red, green, blue = (cv2.extractChannel(rgb, channel) for channel in range(3))
+    return max(cv2.norm(red, green, cv2.NORM_INF), cv2.norm(blue, green, cv2.NORM_INF)) <= _GREY_LEVELS
 
 
 def explains(encoded: Rgb, stored: Rgb, asked: Rgb) -> bool:

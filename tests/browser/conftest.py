@@ -122,6 +122,7 @@ def _question(pictures: Sequence[bytes]) -> dict[str, Any]:
 def wait_until_drawn(stage: Stage) -> None:
     """Thumbnails are drawn after the requests, with rests in between."""
     sightings = stage.app.state.running.sightings
+    stage.stats()  # after it, every request is seen that a client has its reply to
     for _ in range(20_000):
         if sightings.resting:
             return

@@ -86,7 +86,8 @@ def through(kind: str, quality: int) -> Transform:
         opened = Image.open(file)
         plain = opened.convert("RGB")
         if kind == "JPEG":  # as gateway/pictures.py tells it of a file; any later change of the picture drops it
-            plain.encoding = guard.Encoding(tuple(map(tuple, opened.quantization.values())), 2, is_grey=False)
+            tables = tuple(map(tuple, opened.quantization.values()))
+            plain.encoding = guard.Encoding(tables, 2, is_grey=opened.mode == "L")
             plain.steps = plain.encoding.steps
         return plain
 
@@ -289,6 +290,42 @@ def test_what_a_file_was_too_coarse_to_show_is_not_taken_on_trust() -> None:
     copy = both(resized(0.5), through("JPEG", 30))(small_print())  # the very copy, but a comma could be lost in it
 
     assert isinstance(compared(small_print(), copy), Different)
+
+
+@pytest.mark.parametrize("size", [9, 12])
+@pytest.mark.parametrize("factor", [1.06, 1.1])
+@pytest.mark.parametrize("quality", [8, 10, 25])
+def test_print_that_a_coarse_enlargement_no_longer_shows_is_not_taken_on_trust(
+    size: int, factor: float, quality: int
+) -> None:
+    def price(total: str) -> Image.Image:
+        picture = Image.new("RGB", (420, 60 + 6 * (size + 8)), "white")
+        draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size)
+        for row in range(6):
+            words = f"Total {total}" if row == 3 else f"Item {row} of stock, quantity {7 * row} price 14{row}.2{row}"
+            draw.text((24, 22 + row * (size + 8)), words, font=font, fill=(160, 160, 160))
+        return picture
+
+    for total in ("1032,36", "1032.35", "103236"):
+        asked = both(resized(factor), through("JPEG", quality))(price(total))
+
+        assert isinstance(compared(price("1032.36"), asked), Different), total
+
+
+def lamp(colour: tuple[int, int, int]) -> Image.Image:
+    picture = page()
+    ImageDraw.Draw(picture).ellipse((560, 610, 610, 660), fill=colour)
+    return picture
+
+
+@pytest.mark.parametrize("quality", [40, 75, 95])
+def test_a_grey_file_does_not_answer_for_a_colour_that_it_lost(quality: int) -> None:
+    red, green = lamp((220, 40, 30)), lamp((30, 118, 30))  # of one brightness
+    grey = through("JPEG", quality)
+
+    assert isinstance(compared(red, grey(green.convert("L"))), Different)
+    assert isinstance(compared(red, grey(red.convert("L"))), Different)
+    assert isinstance(compared(page().convert("L").convert("RGB"), grey(page().convert("L"))), Same)
 
 
 @pytest.mark.parametrize("name", ["LANCZOS", "BICUBIC", "BILINEAR", "BOX"])

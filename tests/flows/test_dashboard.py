@@ -102,6 +102,7 @@ def test_of_a_request_with_no_store_nothing_is_kept_to_be_looked_at(stage: Stage
     ask(stage, data_url(card("48.20"))).raise_for_status()
     for url in (copy_of_48_20(), data_url(card("48.26"))):
         ask(stage, url, headers={"cache-control": "no-store"}).raise_for_status()
+    assert stage.counted == 3
     sightings = stage.app.state.running.sightings
 
     assert [one for sight in Sight for one in sightings.of(sight)] == []

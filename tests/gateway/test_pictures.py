@@ -266,7 +266,8 @@ def test_the_encoding_of_a_jpeg_file_does_again_what_the_file_did(form: tuple[st
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
 def test_only_a_jpeg_file_tells_how_it_was_encoded(form: str) -> None:
     assert view(RGB, form).encoding is None
-    assert view(RGB.convert("CMYK").convert("RGB"), "JPEG").encoding is not None
+    assert view(RGB.convert("CMYK"), "JPEG").encoding is None
+    assert view(RGB, "JPEG").encoding is not None
 
 
 def test_a_jpeg_file_that_cannot_be_encoded_again_tells_nothing() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from gateway.cli import cli
 from tests.cache.test_guard import edited, page, scene
-from tests.fakes.pictures import jpeg, png, resized
+from tests.fakes.pictures import jpeg, png, resized, webp
 
 LOCAL = ["--embedder", "dct"]
 
@@ -25,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "same-bytes.png": png(page()),
         "same-pixels.png": png(page(), comment="sent again"),
         "copy.jpg": jpeg(page(), 85),
+        "copy.webp": webp(page(), 85),
         "smaller.jpg": jpeg(resized(page(), 0.8), 85),
         "digit.png": png(edited(4, "26.46")),
         "other.png": png(scene()),
@@ -76,7 +77,7 @@ def test_a_changed_digit_is_shown_with_its_place_and_its_margin(folder: Path):
 
 
 def test_a_copy_has_a_margin_below_the_limit(folder: Path):
-    told = json.loads(compared(folder, "a.png", "copy.jpg", "--json").stdout)
+    told = json.loads(compared(folder, "a.png", "copy.webp", "--json").stdout)
 
     assert told["hit"]
     assert told["margin"] == pytest.approx(told["limit"] - told["score"])
@@ -93,8 +94,8 @@ def test_a_threshold_that_nothing_reaches_is_a_miss_and_the_guard_is_shown_all_t
 
 def test_the_limit_in_force_counts_as_in_the_gateway(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LOOKALIKE_GUARD_LIMIT", "0.0001")
-    said = compared(folder, "a.png", "copy.jpg")
-    told = json.loads(compared(folder, "a.png", "copy.jpg", "--json").stdout)
+    said = compared(folder, "a.png", "copy.webp")
+    told = json.loads(compared(folder, "a.png", "copy.webp", "--json").stdout)
 
     assert said.exit_code == 1
     assert "miss: guard-limit" in said.output
