@@ -121,10 +121,10 @@ def _question(pictures: Sequence[bytes]) -> dict[str, Any]:
 
 def wait_until_drawn(stage: Stage) -> None:
     """Thumbnails are drawn after the requests, with rests in between."""
-    sightings = stage.app.state.running.sightings
-    stage.stats()  # after it, every request is seen that a client has its reply to
+    running = stage.app.state.running
     for _ in range(20_000):
-        if sightings.resting:
+        uncounted = running.account.is_settling
+        httpx.get(f"{stage.gateway}/cache/health", timeout=60)  # after it, what was counted before is seen as well
+        if not uncounted and running.sightings.resting:
             return
-        httpx.get(f"{stage.gateway}/cache/health", timeout=60)
     raise AssertionError("the pictures were never drawn")
