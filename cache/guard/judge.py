@@ -84,7 +84,9 @@ def _looked_at(frame: Frame, common: Common, legible: Legibility, is_exact: bool
         so_far = len(trace.steps)
         trace.holds("encoded as the asked file", True)
         verdict = look(encoded, common, NO_CHANGE, alike, legible, trace)
-        if isinstance(verdict, Different) or _is_proof(encoded, frame, legible):
+        if isinstance(verdict, Different):
+            return verdict
+        if _can_prove(frame, legible) and not shows_more_than(encoded, NO_CHANGE):
             return verdict
         del trace.steps[so_far:]
 
@@ -117,13 +119,14 @@ def _encoded(frame: Frame, tone: Tone) -> Frame | None:
     return replace(frame, stored=frame.page.encoded(tone.applied(frame.stored)), steps=None)
 
 
-def _is_proof(encoded: Frame, frame: Frame, legible: Legibility) -> bool:
-    """Whether the encoding would have left a readable change to see, in brightness and in colour."""
-    assert frame.page is not None
+def _can_prove(frame: Frame, legible: Legibility) -> bool:
+    """Whether the asked file's encoding leaves a readable change to see, in brightness and in colour."""
+    if frame.page is None:
+        return False
     encoding = frame.page.encoding
     if encoding.is_grey and not is_grey(frame.stored):
         return False  # which colour was lost, nobody can tell
-    return encoding.keeps_colour and legible.outlasts(encoding.steps) and not shows_more_than(encoded, NO_CHANGE)
+    return encoding.keeps_colour and legible.outlasts(encoding.steps)
 
 
 def _or_encoded(
@@ -131,9 +134,10 @@ def _or_encoded(
 ) -> Verdict:
     """Same where the stored picture is the asked one once it is encoded as that was; `first` where it is not.
     `so_far` steps were taken before `first` was found."""
-    if isinstance(first, Same) or (first.score or 0) > _ENCODING_MAX:
+    if isinstance(first, Same) or (first.score or 0) > _ENCODING_MAX or not _can_prove(frame, legible):
         return first
-    if (encoded := _encoded(frame, tone)) is None or not _is_proof(encoded, frame, legible):
+    encoded = _encoded(frame, tone)
+    if encoded is None or shows_more_than(encoded, NO_CHANGE):
         return first
     again = Trace()
     again.holds("encoded as the asked file", True)
